@@ -1,7 +1,7 @@
 //! Every commit of a use case or a job: what it changes has its record in the audit ledger, in the same batch.
 
 use super::audit::ledger::{Entry, Ledger};
-use crate::domain::{Error, Result};
+use crate::domain::Error;
 use crate::store::{Batch, Revision, Store, StoreError};
 use std::fmt;
 use std::sync::Arc;
@@ -38,18 +38,18 @@ impl Writes {
     }
 
     /// Commits the batch with its record, if it leaves one.
-    pub(super) async fn commit(&self, mut batch: Batch) -> std::result::Result<Revision, NotCommitted> {
+    pub(super) async fn commit(&self, mut batch: Batch) -> Result<Revision, NotCommitted> {
         let entry = self.ledger.join(&mut batch).map_err(NotCommitted::Record)?;
         self.committed(batch, entry).await.map_err(NotCommitted::Store)
     }
 
     /// Commits a line of the ledger with a batch that has no other record.
-    pub(super) async fn append(&self, entry: Entry<'_>, mut batch: Batch) -> Result<Revision> {
-        batch.puts.push(entry.put()?);
-        Ok(self.committed(batch, Some(entry)).await?)
+    pub(super) async fn append(&self, entry: Entry<'_>, mut batch: Batch) -> Result<Revision, NotCommitted> {
+        batch.puts.push(entry.put().map_err(NotCommitted::Record)?);
+        self.committed(batch, Some(entry)).await.map_err(NotCommitted::Store)
     }
 
-    async fn committed(&self, batch: Batch, entry: Option<Entry<'_>>) -> std::result::Result<Revision, StoreError> {
+    async fn committed(&self, batch: Batch, entry: Option<Entry<'_>>) -> Result<Revision, StoreError> {
         let committed = self.store.commit(batch).await;
         self.note(&committed);
         if let (Ok(_), Some(entry)) = (&committed, entry) {
@@ -59,7 +59,7 @@ impl Writes {
     }
 
     /// How a write ended. One that was refused because of what it wrote says nothing about the others.
-    pub(super) fn note<T>(&self, ended: &std::result::Result<T, StoreError>) {
+    pub(super) fn note<T>(&self, ended: &Result<T, StoreError>) {
         match ended {
             Ok(_) => self.refused.store(false, Ordering::Relaxed),
             Err(StoreError::Unavailable(_)) => self.refused.store(true, Ordering::Relaxed),

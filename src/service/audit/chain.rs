@@ -126,6 +126,8 @@ impl Drop for Made<'_> {
         all.append(&mut self.said);
         all.push(own);
         head.unwritten = joined(all);
+        // A checkpoint that failed began the count anew: the next one is due all the same.
+        head.unsigned += 1;
     }
 }
 
@@ -218,5 +220,8 @@ mod tests {
         assert_eq!(read(&made).notes.checkpoint, Some(checkpoint));
         made.written();
         assert_eq!(chain.unsigned(), 0);
+        line(&chain).written();
+        drop(chain.checkpoint(Timestamp(9), LineKind::Checkpoint, &key).unwrap());
+        assert!(chain.unsigned() > 0, "the next one is due");
     }
 }

@@ -94,9 +94,10 @@ impl Ledger {
         self.chain.writer()
     }
 
-    /// Lines since the last checkpoint.
+    /// Lines since the last checkpoint, of the chain that has the most: without the sink `store` a further one may have
+    /// lines where the store has none.
     pub(super) fn unsigned(&self) -> u64 {
-        self.chain.unsigned()
+        self.mirrors.iter().map(Mirror::unsigned).fold(self.chain.unsigned(), u64::max)
     }
 
     /// Adds the record of a commit to it, where it leaves one.

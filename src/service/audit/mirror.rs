@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Lines that may wait; more are failures.
@@ -32,20 +32,34 @@ pub(super) type Ticket = oneshot::Receiver<bool>;
 /// Lines on their way out.
 pub(super) struct Mirror {
     orders: SyncSender<Order>,
+    chain: Arc<Chain>,
     state: Arc<State>,
 }
 
-/// Why the last write failed.
+/// How the work goes.
 #[derive(Debug, Default)]
-struct State(Mutex<Option<String>>);
+struct State {
+    /// Why the last write failed.
+    failure: Mutex<Option<String>>,
+    /// Since when the thread has been at work: a disk or a pipe may hold it up without an error.
+    busy: Mutex<Option<Instant>>,
+}
 
 impl State {
     fn set(&self, failure: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
     }
 
     fn get(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn busy(&self, since: Option<Instant>) {
+        *self.busy.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    fn hangs(&self) -> bool {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|since| since.elapsed() >= PATIENCE)
     }
 }
 
@@ -85,12 +99,12 @@ impl Mirror {
 
     fn start(outlet: Outlet, writer: String) -> Result<Self> {
         let (orders, waiting) = sync_channel(QUEUE);
-        let state = Arc::new(State::default());
-        let work = Work { outlet, chain: Chain::new(writer), state: state.clone(), last: Timestamp(0) };
+        let (chain, state) = (Arc::new(Chain::new(writer)), Arc::new(State::default()));
+        let work = Work { outlet, chain: chain.clone(), state: state.clone(), last: Timestamp(0) };
         thread::Builder::new().name("audit".to_owned()).spawn(move || work.run(&waiting)).map_err(|error| {
             Error::new(Reason::Internal, format!("The thread of the audit ledger cannot be started: {error}."))
         })?;
-        Ok(Self { orders, state })
+        Ok(Self { orders, chain, state })
     }
 
     /// Sends a line; never waits.
@@ -113,15 +127,20 @@ impl Mirror {
         let _ = self.orders.try_send(Order::Reopen);
     }
 
-    /// Why the last write failed, if it did.
+    /// Lines since the last checkpoint.
+    pub(super) fn unsigned(&self) -> u64 {
+        self.chain.unsigned()
+    }
+
+    /// Why the last write failed, if it did, or the one that is under way takes too long.
     pub(super) fn failure(&self) -> Option<String> {
-        self.state.get()
+        self.state.get().or_else(|| self.state.hangs().then(|| "a write takes longer than 2 s".to_owned()))
     }
 }
 
 struct Work {
     outlet: Outlet,
-    chain: Chain,
+    chain: Arc<Chain>,
     state: Arc<State>,
     /// When the last line was made.
     last: Timestamp,
@@ -130,11 +149,12 @@ struct Work {
 impl Work {
     fn run(mut self, waiting: &Receiver<Order>) {
         loop {
-            match waiting.recv_timeout(LOOK) {
+            let first = waiting.recv_timeout(LOOK);
+            self.state.busy(Some(Instant::now()));
+            match first {
                 Ok(first) => {
                     let mut group = vec![first];
                     group.extend(waiting.try_iter().take(GROUP - 1));
-                    self.look();
                     self.serve(group);
                 }
                 Err(RecvTimeoutError::Timeout) => {
@@ -143,6 +163,7 @@ impl Work {
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            self.state.busy(None);
         }
     }
 
@@ -256,7 +277,13 @@ impl Work {
 
 fn append(outlet: &mut Outlet, lines: &[u8]) -> io::Result<()> {
     match outlet {
-        Outlet::File(file) => file.append(lines),
+        Outlet::File(file) => {
+            // What is put into a file that was removed is lost with this process.
+            if file.is_gone() {
+                file.reopen()?;
+            }
+            file.append(lines)
+        }
         Outlet::StandardError => io::stderr().lock().write_all(lines),
     }
 }

@@ -90,20 +90,26 @@ impl AuditTrail {
     pub async fn list(&self, filter: &Permit<AuditFilter>, size: usize, token: &str) -> Result<AuditPage> {
         let paging = self.context.paging(List::Audit, filter.scope());
         let begin = filter.since.map(audit_time);
+        let settled = filter.settled.then(|| self.now().minus(SETTLED));
+        let until = [filter.until, settled].into_iter().flatten().min();
+        let end = until.map(|until| format!("{}{}", key::audit_lines().as_str(), audit_time(until)));
         let ranges = Ranges::whole(key::audit_lines());
         let mut page = Page::new(ranges, paging.position(token)?.or(begin), size, Bounds::WIDE);
         let visible = filter.right().visible();
-        let settled = filter.settled.then(|| self.now().minus(SETTLED));
-        let until = [filter.until, settled].into_iter().flatten().min();
         let shown = |line: AuditLine| {
             let text = line.text().to_owned();
             let line: Line = serde_json::from_str(&text).ok()?;
             let at = line.at();
-            let is_shown = until.is_none_or(|until| at < until) && sees(&visible, &line) && filter.takes(&line);
+            let is_shown = sees(&visible, &line) && filter.takes(&line);
             is_shown.then_some(AuditRecord { line, at, text })
         };
         while let Some(found) = page.next(&*self.context.store, &self.context.records).await? {
             for (key, line) in found {
+                // Not only not shown: the next page would begin behind what is settled by then.
+                if end.as_ref().is_some_and(|end| key >= *end) {
+                    page.end();
+                    break;
+                }
                 page.take(key, line.and_then(shown));
             }
         }

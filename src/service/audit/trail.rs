@@ -13,7 +13,8 @@ use crate::keys::AuditKey;
 use crate::service::access::Mode;
 use crate::service::context::Context;
 use crate::service::records::{AuditKeyRecord, AuditVolume, key};
-use crate::store::{Batch, Record};
+use crate::service::writes::NotCommitted;
+use crate::store::{Batch, Record, StoreError};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -200,23 +201,27 @@ impl AuditTrail {
                 }
             }
         }
-        let entry = ledger.checkpoint(kind, signing)?;
-        let (signed, at) = (entry.signed().cloned(), entry.at());
         let news = ledger.volume.news();
         let mut batch = Batch::default();
         for (hour, written) in &news {
             let writer = ledger.writer().to_owned();
             let volume = AuditVolume { writer, hour: *hour, lines: written.lines, bytes: written.bytes };
             let place = key::audit_volume(*hour, ledger.writer());
-            batch.puts.push(self.context.records.put(&place, written.stored, &volume, None)?);
+            // Of a commit that took too long nobody knows how it ended, and another replica may have removed the record.
+            let stored = self.context.store.get(place.as_str()).await?.map(|record| record.revision);
+            batch.puts.push(self.context.records.put(&place, stored, &volume, None)?);
         }
-        let revision = self.write(entry, batch).await?;
-        ledger.volume.stored(&news, revision, at);
+        let entry = ledger.checkpoint(kind, signing)?;
+        let (signed, at) = (entry.signed().cloned(), entry.at());
+        self.write(entry, batch).await?;
+        ledger.volume.stored(&news, at);
         if let Some(checkpoint) = signed {
             tell(&checkpoint);
             let notes = Notes { checkpoint: Some(checkpoint), ..Notes::default() };
             let facts = Facts::default();
-            futures_util::future::join_all(ledger.mirror(at, LineKind::Checkpoint, &facts, &notes)).await;
+            let copies = futures_util::future::join_all(ledger.mirror(at, LineKind::Checkpoint, &facts, &notes));
+            // A sink that hangs holds up neither the next checkpoint nor the end of the process.
+            let _ = timeout(PATIENCE, copies).await;
         }
         if kind == LineKind::Stop {
             for mirror in ledger.mirrors() {
@@ -234,7 +239,11 @@ impl AuditTrail {
     /// Within [`PATIENCE`].
     pub(super) async fn write(&self, entry: Entry<'_>, batch: Batch) -> Result<u64> {
         let written = match timeout(PATIENCE, self.context.writes.append(entry, batch)).await {
-            Ok(written) => written,
+            Ok(Ok(revision)) => Ok(revision),
+            // Another replica changed first what goes with the line: no record of anything is missing.
+            Ok(Err(NotCommitted::Store(error @ StoreError::Conflict(_)))) => return Err(error.into()),
+            Ok(Err(NotCommitted::Store(error))) => Err(error.into()),
+            Ok(Err(NotCommitted::Record(error))) => Err(error),
             Err(_) => Err(Error::new(Reason::AuditUnavailable, "The store took longer than 2 s.")),
         };
         if written.is_err() {

@@ -31,6 +31,7 @@ impl AuditTrail {
             return shutdown.cancelled().await;
         }
         let (mut signed, mut told, mut minutes) = (Instant::now(), Instant::now(), 0_u32);
+        let (mut trims, mut weighs) = (false, false);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -44,27 +45,38 @@ impl AuditTrail {
             if told.elapsed() >= SIGNED_EVERY {
                 told = Instant::now();
                 warn("requests that were only counted could not be recorded", self.tell_untold().await);
-                let weigh = minutes.is_multiple_of(WEIGH_EVERY);
+                trims = true;
+                weighs |= minutes.is_multiple_of(WEIGH_EVERY);
                 minutes = minutes.wrapping_add(1);
-                warn("the audit ledger could not be trimmed", self.trim(weigh, &shutdown).await);
+            }
+            if trims {
+                // What one look does not remove, the next one does, a second later.
+                let trimmed = self.trim(weighs, &shutdown).await;
+                trims = matches!(trimmed, Ok(true));
+                weighs &= !matches!(trimmed, Ok(false));
+                warn("the audit ledger could not be trimmed", trimmed.map(|_| ()));
             }
         }
     }
 
     /// Removes what is older than the retention, and, where it is weighed, what is above its bytes. Another replica may do
-    /// the same: who comes second is refused, and looks again a minute later.
-    async fn trim(&self, weigh: bool, shutdown: &CancellationToken) -> Result<()> {
+    /// the same: who comes second is refused, and looks again a minute later. Whether there is more to remove.
+    async fn trim(&self, weigh: bool, shutdown: &CancellationToken) -> Result<bool> {
         let options = self.context.writes.ledger().options();
         let mut before = self.now().minus(options.retention);
         if weigh && let Some(above) = self.above(options.retention_bytes).await? {
             before = before.max(above);
         }
         for _ in 0..STEPS {
-            if shutdown.is_cancelled() || !self.trim_step(before).await? {
+            if shutdown.is_cancelled() {
                 break;
             }
+            if !self.trim_step(before).await? {
+                // Not before: the counts of hours of which lines are left would be missing when they are weighed again.
+                return self.forget_volumes(before).await.map(|()| false);
+            }
         }
-        self.forget_volumes(before).await
+        Ok(true)
     }
 
     /// Removes the oldest lines before a time; whether there may be more.

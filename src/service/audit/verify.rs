@@ -1,11 +1,14 @@
 //! Verifies lines of the ledger, wherever they come from: that each chain is whole, and that its checkpoints are signed.
 
 use super::line::{Checkpoint, Line, LineKind, NOTHING_BEFORE, Removed, Unwritten, hash_of};
+use crate::domain::Timestamp;
 use crate::keys::{audit_key_id, verify_audit_signature};
 use std::collections::BTreeMap;
 
 /// Problems that are told; more are counted.
 const MAX_TOLD: usize = 100;
+/// Milliseconds within which lines are signed: many times what a server takes.
+const SIGNED_WITHIN: i64 = 10 * 60 * 1000;
 
 /// Takes lines, those of each writer in their order, and reports when all are there.
 #[derive(Debug, Default)]
@@ -66,6 +69,10 @@ struct Writer {
     unwritten: Vec<Unwritten>,
     /// The checkpoints of this chain: line, and hash of the line before.
     signed: BTreeMap<u64, String>,
+    /// The first line behind the last signature that is right, and when it was written.
+    unsigned: Option<(u64, Timestamp)>,
+    /// When the last line was written.
+    latest: Timestamp,
 }
 
 /// Lines that are not there.
@@ -101,12 +108,15 @@ impl Verifier {
             }
         }
         let hash = hash_of(text);
+        let mut is_signed = false;
         if let Some(checkpoint) = &line.notes.checkpoint {
-            self.signature(place, checkpoint);
+            let verified = self.signature(place, checkpoint);
             if checkpoint.writer != line.writer {
                 self.elsewhere.push((place.to_owned(), checkpoint.clone()));
             } else if checkpoint.seq != line.seq || checkpoint.prev != line.prev {
                 self.report.problem(format!("{place}: its checkpoint is that of another line"));
+            } else {
+                is_signed = verified;
             }
         }
         let writer = line.writer.clone();
@@ -121,42 +131,54 @@ impl Verifier {
                     gaps: Vec::new(),
                     unwritten: Vec::new(),
                     signed: BTreeMap::new(),
+                    unsigned: None,
+                    latest: line.at(),
                 };
-                chain.note(&line, hash);
+                chain.note(&line, hash, is_signed);
                 self.writers.insert(writer, chain);
             }
             Some(chain) => match chain.follow(&line) {
-                Ok(()) => chain.note(&line, hash),
+                Ok(()) => chain.note(&line, hash, is_signed),
                 Err(problem) => {
-                    chain.note(&line, hash);
+                    chain.note(&line, hash, is_signed);
                     self.report.problem(format!("{place}: {problem}"));
                 }
             },
         }
     }
 
-    fn signature(&mut self, place: &str, checkpoint: &Checkpoint) {
+    /// Whether the signature is right.
+    fn signature(&mut self, place: &str, checkpoint: &Checkpoint) -> bool {
         let Checkpoint { writer, seq, prev, key, signature } = checkpoint;
         let Some(public_key) = self.keys.get(key) else {
             self.report.unchecked += 1;
-            return;
+            if !self.keys.is_empty() {
+                // Who writes a chain anew signs it with a key of his own.
+                self.report.problem(format!("{place}: its checkpoint is of the key {key}, which was not given"));
+            }
+            return false;
         };
         let message = Checkpoint::message(writer, *seq, prev);
         let signature = from_hex(signature).unwrap_or_default();
-        if verify_audit_signature(public_key, message.as_bytes(), &signature) {
+        let is_right = verify_audit_signature(public_key, message.as_bytes(), &signature);
+        if is_right {
             self.report.verified += 1;
         } else {
             self.report.problem(format!("{place}: the key {key} did not make the signature of its checkpoint"));
         }
+        is_right
     }
 
     /// What all lines together show.
     pub fn finish(self) -> Report {
-        let Self { keys: _, writers, removed, elsewhere, partial, mut report } = self;
+        let Self { keys, writers, removed, elsewhere, partial, mut report } = self;
         report.writers = writers.len();
         for (name, chain) in &writers {
             chain.check_begin(name, removed.get(name), partial, &mut report);
-            chain.check_gaps(name, &mut report);
+            chain.check_gaps(name, removed.get(name), &mut report);
+            if !keys.is_empty() {
+                chain.check_signed(name, &mut report);
+            }
             if !chain.ended {
                 let last = chain.last;
                 report.notes.push(format!(
@@ -209,8 +231,14 @@ impl Writer {
         Err(format!("line {} of the writer {} was changed: line {seq} has another hash of it", self.last, line.writer))
     }
 
-    fn note(&mut self, line: &Line, hash: String) {
-        (self.last, self.hash) = (self.last.max(line.seq), hash);
+    fn note(&mut self, line: &Line, hash: String, is_signed: bool) {
+        (self.last, self.hash, self.latest) = (self.last.max(line.seq), hash, line.at());
+        if is_signed {
+            self.unsigned = None;
+        } else if line.notes.checkpoint.is_none() && self.unsigned.is_none() {
+            // The checkpoint of another chain alone is signed when there is more.
+            self.unsigned = Some((line.seq, line.at()));
+        }
         self.ended |= line.kind == LineKind::Stop;
         self.unwritten.extend_from_slice(&line.notes.unwritten);
         if line.notes.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.writer == line.writer) {
@@ -238,9 +266,11 @@ impl Writer {
         }
     }
 
-    fn check_gaps(&self, name: &str, report: &mut Report) {
+    fn check_gaps(&self, name: &str, removed: Option<&Removed>, report: &mut Report) {
         let signed = self.signed.last_key_value().map_or(0, |(seq, _)| *seq);
-        for gap in self.gaps.iter().filter(|gap| !self.explains(gap)) {
+        // A line whose commit took long may have come in behind the retention, which removed its neighbours.
+        let base = removed.map_or(0, |removed| removed.seq);
+        for gap in self.gaps.iter().filter(|gap| gap.to > base && !self.explains(gap)) {
             let Gap { from, to, .. } = gap;
             let text = format!("the lines {from} to {to} of the writer {name} are missing");
             if *from > signed && !self.ended {
@@ -248,6 +278,17 @@ impl Writer {
             } else {
                 report.problem(text);
             }
+        }
+    }
+
+    /// A chain that somebody wrote has no signatures, and one from which they were taken neither.
+    fn check_signed(&self, name: &str, report: &mut Report) {
+        let Some((from, since)) = self.unsigned else { return };
+        if self.latest.0.saturating_sub(since.0) > SIGNED_WITHIN {
+            let last = self.last;
+            report.problem(format!(
+                "the lines {from} to {last} of the writer {name} have no signature, which is due every minute"
+            ));
         }
     }
 

@@ -4,7 +4,6 @@ use super::super::chain::{Chain, Made};
 use super::super::facts::Facts;
 use super::super::line::Notes;
 use super::*;
-use crate::domain::Timestamp;
 use crate::keys::AuditKey;
 
 fn made<'a>(chain: &'a Chain, name: &str) -> Made<'a> {
@@ -80,9 +79,37 @@ fn a_change_of_any_line_is_found_and_so_is_one_that_is_missing_added_or_moved() 
 #[test]
 fn a_chain_that_was_written_anew_has_no_signature_of_the_key() {
     let (key, other) = (AuditKey::generate().unwrap(), AuditKey::generate().unwrap());
-    let report = report(&key, &chain(&other));
-    assert_eq!((report.verified, report.unchecked, report.is_whole()), (0, 2, true));
-    assert!(report.notes[0].starts_with("2 checkpoints were not verified"), "{report:?}");
+    let anew = chain(&other);
+    let forged = report(&key, &anew);
+    assert_eq!((forged.verified, forged.unchecked, forged.problems.len()), (0, 2, 2));
+    assert!(forged.problems[0].contains("which was not given"), "{forged:?}");
+    let mut without = Verifier::new(Vec::new(), false);
+    for line in &anew {
+        without.line("line", line.as_bytes());
+    }
+    let unchecked = without.finish();
+    assert!(unchecked.is_whole(), "{unchecked:?}");
+    assert!(unchecked.notes[0].starts_with("2 checkpoints were not verified"), "{unchecked:?}");
+}
+
+#[test]
+fn lines_are_without_a_signature_for_minutes_only() {
+    let (key, chain) = (AuditKey::generate().unwrap(), Chain::new("w".into()));
+    let at = |minute: i64| {
+        let at = Timestamp(minute * 60_000);
+        let made = chain.next(at, LineKind::Request, Facts::default(), Notes::default()).unwrap();
+        let text = made.text.clone();
+        made.written();
+        text
+    };
+    let mut lines = vec![at(0), at(9)];
+    assert!(report(&key, &lines).is_whole());
+    lines.push(at(11));
+    let late = report(&key, &lines);
+    assert!(late.problems[0].contains("1 to 3 of the writer w have no signature"), "{late:?}");
+    lines.push(signed(&chain, LineKind::Checkpoint, &key));
+    lines.push(at(30));
+    assert!(report(&key, &lines).is_whole());
 }
 
 #[test]
@@ -144,6 +171,8 @@ fn lines_that_the_retention_removed_are_missed_only_up_to_the_last_of_them() {
     let with = |from: usize| [&lines[from..], std::slice::from_ref(&trim)].concat();
     assert!(report(&key, &with(2)).is_whole());
     assert!(!report(&key, &with(3)).is_whole(), "one more is missing");
+    let late = [&lines[..1], &with(2)[..]].concat();
+    assert!(report(&key, &late).is_whole(), "one of them came in later");
     assert!(!report(&key, &lines[2..]).is_whole(), "nothing says that they were removed");
 }
 

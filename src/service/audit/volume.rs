@@ -1,7 +1,6 @@
 //! How much this process wrote into the ledger, hour by hour, for the retention by bytes.
 
 use crate::domain::Timestamp;
-use crate::store::Revision;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -21,8 +20,6 @@ pub(super) struct Volume(Mutex<BTreeMap<Timestamp, Hour>>);
 pub(super) struct Hour {
     pub(super) lines: u64,
     pub(super) bytes: u64,
-    /// Of the record that says so, where there is one.
-    pub(super) stored: Option<Revision>,
     is_new: bool,
 }
 
@@ -42,11 +39,10 @@ impl Volume {
     }
 
     /// They were written; hours before `now` are forgotten, unless lines came in meanwhile.
-    pub(super) fn stored(&self, news: &[(Timestamp, Hour)], revision: Revision, now: Timestamp) {
+    pub(super) fn stored(&self, news: &[(Timestamp, Hour)], now: Timestamp) {
         let mut hours = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (at, written) in news {
             if let Some(hour) = hours.get_mut(at) {
-                hour.stored = Some(revision);
                 hour.is_new = hour.lines != written.lines;
             }
         }
@@ -71,11 +67,11 @@ mod tests {
             [(0, 1, 100), (HOUR_MS, 1, 50)]
         );
         volume.add(second, 7);
-        volume.stored(&news, 9, second);
+        volume.stored(&news, second);
         let news = volume.news();
         assert_eq!(news.len(), 1);
-        assert_eq!((news[0].0.0, news[0].1.lines, news[0].1.bytes, news[0].1.stored), (HOUR_MS, 2, 57, Some(9)));
-        volume.stored(&news, 10, Timestamp(3 * HOUR_MS));
+        assert_eq!((news[0].0.0, news[0].1.lines, news[0].1.bytes), (HOUR_MS, 2, 57));
+        volume.stored(&news, Timestamp(3 * HOUR_MS));
         assert!(volume.news().is_empty() && volume.0.lock().unwrap().is_empty());
     }
 }

@@ -202,6 +202,13 @@ impl<T: Stored, I> Page<T, I> {
         self.items.extend(item);
     }
 
+    /// What is behind is not to be looked at: unless the page is full, it is the last one.
+    pub(in crate::service) fn end(&mut self) {
+        if self.state == Filling::Open {
+            self.state = Filling::Ended;
+        }
+    }
+
     /// Behind which key, without the prefix, there is more; `None` on the last page.
     pub(in crate::service) fn position(&self) -> Option<&str> {
         match self.state {
