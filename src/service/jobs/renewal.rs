@@ -143,7 +143,7 @@ impl RenewalWork {
 
     async fn begin(&self, entry: &CertificateEntry, plan: &Plan, trigger: RenewalTrigger) -> Result<()> {
         let renews = Renews { trigger, replaces: plan.renewal.version, batch: String::new() };
-        let renewing = Renewing { renews, decided_from: Some(entry.clone()), newest: None };
+        let renewing = Renewing { renews, decided_from: Some(Box::new(entry.clone())), newest: None };
         let request = Permit::service(renewal_request(entry.vault.clone(), entry.name.clone()));
         let created = self.creations.begin(&request, Some(&renewing)).await?;
         self.context.metrics.operations.renewals.count("begun", trigger.word());

@@ -69,6 +69,15 @@ impl Renewals {
     /// with [`crate::domain::Reason::BadParameter`] where the key of the newest version is the caller's own.
     pub async fn renew(&self, wanted: Permit<RenewRequest>) -> Result<Created> {
         check_batch(&wanted.batch)?;
+        let renewing = self.renewing(&wanted).await?;
+        let request = wanted.map(|RenewRequest { vault, name, request_id, client_request_id, batch: _ }| {
+            CreateRequest { request_id, client_request_id, ..renewal_request(vault, name) }
+        });
+        self.creations.begin(&request, Some(&renewing)).await
+    }
+
+    /// What is renewed: the newest version.
+    async fn renewing(&self, wanted: &RenewRequest) -> Result<Renewing> {
         let (_, entry) = self.entries.live(&wanted.vault, &wanted.name).await?;
         let latest = entry.latest.ok_or_else(|| not_found(&wanted.name))?;
         let newest = self.entries.newest(&entry, latest).await?;
@@ -78,15 +87,11 @@ impl Renewals {
                 entry.name
             )));
         }
-        let renewing = Renewing {
+        Ok(Renewing {
             renews: Renews { trigger: RenewalTrigger::Manual, replaces: latest, batch: wanted.batch.clone() },
             decided_from: None,
-            newest: Some(VersionSummary::of(&newest, chain::thumbprint(&newest.cer.0))),
-        };
-        let request = wanted.map(|RenewRequest { vault, name, request_id, client_request_id, batch: _ }| {
-            CreateRequest { request_id, client_request_id, ..renewal_request(vault, name) }
-        });
-        self.creations.begin(&request, Some(&renewing)).await
+            newest: Some(Box::new(VersionSummary::of(&newest, chain::thumbprint(&newest.cer.0)))),
+        })
     }
 }
 

@@ -12,9 +12,9 @@ pub(in crate::service) struct Renewing {
     pub(in crate::service) renews: Renews,
     /// The entry from which it was decided; `None` where a caller asked, who wants it whatever the entry says by now. Not
     /// its revision: the key may take longer than the lease, and a claim alone decides nothing.
-    pub(in crate::service) decided_from: Option<CertificateEntry>,
+    pub(in crate::service) decided_from: Option<Box<CertificateEntry>>,
     /// The version, for an entry that an earlier release wrote without it.
-    pub(in crate::service) newest: Option<VersionSummary>,
+    pub(in crate::service) newest: Option<Box<VersionSummary>>,
 }
 
 impl Renewing {
@@ -36,7 +36,7 @@ impl Renewing {
     /// enabled, and the order of its chain.
     pub(super) fn note(&self, entry: &mut CertificateEntry, pending: &mut PendingRecord, now: Timestamp) {
         if entry.current_summary().is_none() {
-            entry.summary.clone_from(&self.newest);
+            entry.summary = self.newest.as_deref().cloned();
         }
         let Some(summary) = entry.current_summary() else { return };
         pending.tags = pending.tags.take().or_else(|| summary.tags.clone());
