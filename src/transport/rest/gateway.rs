@@ -89,8 +89,8 @@ impl Gateway {
                 Failure::from(Error::internal()).answer()
             }
         };
-        let settled = Box::pin(line.settle(&self.service.audit(), answer.status()));
-        let answer = match settled.await {
+        let audit = self.service.audit();
+        let answer = match Box::pin(line.settle(&audit, answer.status())).await {
             Ok(()) => answer,
             Err(error) => Failure::from(error).answer(),
         };
