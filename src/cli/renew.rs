@@ -135,6 +135,8 @@ async fn all_of(session: &Session, output: Output, issuer: String, batch: Batch,
     let before = found - renewals.len();
     // What expires soonest goes first.
     renewals.sort_by_key(|renewal| renewal.expire_time.as_ref().map(|time| time.seconds));
+    // Before the first one: it is what a repeat needs, however this ends.
+    output.note(&format!("what begins has the batch {batch:?}"));
     let (mut begun, mut failed) = (Vec::new(), Vec::new());
     let every = Duration::from_secs(60) / rate.get();
     let mut turn = Instant::now();
@@ -145,7 +147,8 @@ async fn all_of(session: &Session, output: Output, issuer: String, batch: Batch,
         let name = &renewal.certificate_name;
         match begin(session, name, &batch).await {
             Ok(operation) => begun.push(operation),
-            Err(failure) if failure.exit == Exit::Usage => return Err(failure),
+            // No other one would begin either.
+            Err(failure) if failure.code == Some("UNAUTHENTICATED") => return Err(failure),
             Err(failure) => failed.push((name.clone(), failure)),
         }
         output.progress(&format!("{} of {}: {name}", index + 1, renewals.len()));

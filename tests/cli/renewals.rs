@@ -29,6 +29,9 @@ async fn all_of_an_issuer_get_a_common_label_and_what_is_left_is_named() {
     assert_eq!(answer["operations"][0]["certificate_name"], "web");
     assert_eq!(answer["failed"][0]["certificate_name"], "busy");
     assert!(ended.err.contains("1 of 2 certificates of ca were not renewed"), "{}", ended.err);
+    let note = format!("what begins has the batch {:?}", sent[0].batch);
+    let mut lines = ended.err.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    assert!(lines.any(|line| line["note"] == note), "{}", ended.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

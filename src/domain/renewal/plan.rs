@@ -92,6 +92,11 @@ impl Plan {
         if self.because == Because::Window { RenewalTrigger::Ari } else { RenewalTrigger::Lifetime }
     }
 
+    /// Whether so many days before the end are earlier than half of the life, which holds then (rule 3).
+    pub fn is_half_of_the_life(&self, days_before_the_end: u32) -> bool {
+        i64::from(days_before_the_end) * DAY > self.valid.part(2)
+    }
+
     /// From here on it is renewed whatever the plan says.
     pub fn emergency(&self) -> Timestamp {
         self.valid.left(20)

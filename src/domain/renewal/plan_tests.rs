@@ -98,6 +98,8 @@ fn by_days_before_the_end_but_no_earlier_than_half_of_the_life() {
     assert!(is_about(found, 66.7), "{found}");
     let found = at_percent(&entry(45 * DAY, Trigger::DaysBeforeExpiry(60)));
     assert!(is_about(found, 50.0), "{found}");
+    let is_half = |life: i64| planned(&entry(life, Trigger::DaysBeforeExpiry(60))).is_half_of_the_life(60);
+    assert_eq!([is_half(45 * DAY), is_half(120 * DAY), is_half(365 * DAY)], [true, false, false]);
 }
 
 #[test]

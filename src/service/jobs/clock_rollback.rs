@@ -2,6 +2,7 @@
 
 use super::Jobs;
 use crate::domain::{CertificateEntry, Result, Timestamp};
+use crate::service::audit::{RENEWAL, Scope};
 use crate::service::records::{Codec, Kind, PendingRecord};
 use crate::service::retry::retry;
 use crate::store::{Batch, Put, Record};
@@ -139,7 +140,13 @@ async fn shift_one(jobs: &Jobs, record: Record, back: SetBack, from: Timestamp) 
         let Some(put) = shifted(&jobs.context.records, record, due.minus(back.by), back.at) else {
             return Ok(Some(()));
         };
-        Ok(jobs.context.try_commit(Batch { puts: vec![put], ..Batch::default() }).await?.map(|_| ()))
+        let commit = jobs.context.try_commit(Batch { puts: vec![put], ..Batch::default() });
+        // When a renewal is looked at next is nothing for the audit ledger.
+        let committed = match Kind::of(&key) {
+            Some(Kind::Certificate) => Scope::job(RENEWAL).run(commit).await?,
+            _ => commit.await?,
+        };
+        Ok(committed.map(|_| ()))
     })
 }
 

@@ -25,6 +25,8 @@ const ASK_FAILED: Duration = Duration::from_secs(3600);
 const ASK_NONE: Duration = Duration::from_secs(24 * 3600);
 /// Where the server has too much work with keys.
 const BUSY: Duration = Duration::from_secs(30);
+/// Renewals that wait for their keys at once. Each holds a place of the worker, which has other work, too.
+const MOST_BEGINNING: usize = 128;
 
 /// Does what is due for renewals. Cheap to clone.
 #[derive(Clone)]
@@ -55,10 +57,11 @@ impl RenewalWork {
         Self { context, issuing, creations, budget: Arc::new(Mutex::new(budget)), beginning: Arc::default() }
     }
 
-    /// `None` where another step of this process begins it already.
+    /// `None` where another step of this process begins it already, or many others are begun.
     fn beginning(&self, key: &str) -> Option<Beginning<'_>> {
-        let is_new = self.beginning.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned());
-        is_new.then(|| Beginning { all: &self.beginning, key: key.to_owned() })
+        let mut all = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
+        let begins = all.len() < MOST_BEGINNING && all.insert(key.to_owned());
+        begins.then(|| Beginning { all: &self.beginning, key: key.to_owned() })
     }
 
     /// How long the renewal of an entry has to wait for its turn at the issuer.
@@ -99,8 +102,8 @@ impl RenewalWork {
             }
             Step::Renew(trigger) => match self.beginning(&record.key) {
                 Some(_held) => self.renew(&record, entry, plan, trigger).await,
-                // An earlier step waits for the key for longer than its lease: it needs no second one.
-                None => self.look_later(record, now.plus(self.context.limits().work_lease)).await,
+                // Its first step waits for the key for longer than the lease and needs no second one, or there are enough.
+                None => self.look_later(record, now.plus(BUSY)).await,
             },
         }
     }

@@ -23,6 +23,9 @@ fn renewal(view: RenewalView) -> v1::Renewal {
         (RenewalState::Unplanned(why), _) => not_renewed(why).to_owned(),
         (_, Some(Because::Window)) => "The CA gave a window.".to_owned(),
         (_, Some(Because::Percentage(percentage))) => format!("{percentage} % of its life."),
+        (_, Some(Because::Days(days))) if plan.as_ref().is_some_and(|plan| plan.is_half_of_the_life(days)) => {
+            format!("Half of its life: {days} days before its end would be sooner.")
+        }
         (_, Some(Because::Days(days))) => format!("{days} days before its end."),
         (_, None) => String::new(),
     };

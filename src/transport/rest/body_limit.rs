@@ -12,6 +12,7 @@ pub(super) fn of(endpoint: Endpoint, limits: &Limits) -> Option<usize> {
     match endpoint {
         Endpoint::Restore => Some(of_backup(limits)),
         Endpoint::Create
+        | Endpoint::Renew
         | Endpoint::CancelPending
         | Endpoint::Merge
         | Endpoint::SetIssuer

@@ -7,7 +7,7 @@ use super::model::management::{RestoreBody, UpdateBody};
 use super::model::policy::PolicyBody;
 use super::model::requests::{
     AttributesBody, CancelBody, CreateBody, ImportBody, InstallBody, IssuerBody, KeyOperationBody, MergeBody,
-    RevokeBody,
+    RenewBody, RevokeBody,
 };
 use super::pending::decoded;
 use crate::domain::policy::Policy;
@@ -26,6 +26,7 @@ pub(crate) fn reads_a_body(body: &[u8], stored: &Policy, now: Timestamp) -> bool
         uses_a_key(body),
         body::parse::<CancelBody>(body).is_ok_and(|body| body.cancellation_requested == Some(true)),
         body::parse::<InstallBody>(body).is_ok_and(|body| body.x5c.is_some()),
+        body::parse::<RenewBody>(body).is_ok_and(|body| body.batch.is_some()),
         body::parse::<RevokeBody>(body).is_ok_and(|body| body.reason.is_some()),
         body::parse::<RestoreBody>(body).is_ok_and(|body| body.value.is_some()),
     ];
