@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 const REQUEST: usize = 2 * 1024;
 /// What it costs beside that until it is answered: what waits for the body, or for the answer (`tests/operations/cost.rs`
 /// measures it with requests whose bodies never come).
-const WAITING: usize = 14 * 1024;
+const WAITING: usize = 16 * 1024;
 /// A larger frame of an answer is sent in pieces of this size: HTTP/2 takes over what it is given and holds it while
 /// the window of the peer is shut, whether the request still exists or not.
 pub(super) const PIECE: usize = 32 * 1024;
