@@ -392,28 +392,49 @@ async fn keys_outlive_an_outage_and_a_restart_in_it() {
     }
 }
 
+/// A file with the keys of an issuer, in a folder that goes with it.
+struct KeysFile(tempfile::TempDir);
+
+impl KeysFile {
+    fn of(issuer: &TokenIssuer) -> Self {
+        let file = Self(tempfile::tempdir().unwrap());
+        file.write(&issuer.jwks());
+        file
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.0.path().join("keys.json")
+    }
+
+    /// Puts it in its place as a whole: the server may read it at any time.
+    fn write(&self, text: &str) {
+        let part = self.0.path().join("keys.part");
+        std::fs::write(&part, text).unwrap();
+        std::fs::set_permissions(&part, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::rename(&part, self.path()).unwrap();
+    }
+
+    /// The entry of an issuer with these values of `iss` and the keys of the file.
+    fn entry(&self, issuers: &[&str]) -> String {
+        let file = self.path();
+        format!(
+            "[[auth.jwt]]\nname = 'corp'\nissuers = {issuers:?}\naudiences = ['{AUDIENCE}']\njwks_file = '{}'\n",
+            file.display()
+        )
+    }
+}
+
 #[tokio::test]
 async fn keys_of_a_file_need_no_network_and_are_those_of_the_file() {
     let issuer = TokenIssuer::start().await;
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("keys.json");
-    let write = |text: &str| {
-        std::fs::write(&file, text).unwrap();
-        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    };
-    write(&issuer.jwks());
-    let entry = format!(
-        "[[auth.jwt]]\nname = 'corp'\nissuers = ['{}', 'kubernetes/serviceaccount']\naudiences = ['{AUDIENCE}']\njwks_file = '{}'\n",
-        issuer.iss(),
-        file.display()
-    );
-    let world = World::new(&entry).await;
+    let file = KeysFile::of(&issuer);
+    let world = World::new(&file.entry(&[issuer.iss(), "kubernetes/serviceaccount"])).await;
     let token = issuer.token(&json!({}));
     assert_eq!(world.list(&token).await.status, 200);
     assert_eq!(world.list(&issuer.token(&json!({ "iss": "kubernetes/serviceaccount" }))).await.status, 200);
     assert_eq!(issuer.fetches(), 0);
     issuer.rotate(Some("k2"));
-    write(&issuer.jwks());
+    file.write(&issuer.jwks());
     assert_eq!(world.judged(&issuer.token(&json!({}))).await.status, 200, "a key that is not known is looked for");
     world.refuses(&token, "key", NOT_ACCEPTED).await;
 }
@@ -421,22 +442,8 @@ async fn keys_of_a_file_need_no_network_and_are_those_of_the_file() {
 #[tokio::test]
 async fn a_stream_ends_with_the_key_of_its_token() {
     let issuer = TokenIssuer::start().await;
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("keys.json");
-    let write = |text: &str| {
-        // Put in its place as a whole: the server may read it at any time.
-        let part = file.with_extension("part");
-        std::fs::write(&part, text).unwrap();
-        std::fs::set_permissions(&part, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        std::fs::rename(&part, &file).unwrap();
-    };
-    write(&issuer.jwks());
-    let entry = format!(
-        "[[auth.jwt]]\nname = 'corp'\nissuers = ['{}']\naudiences = ['{AUDIENCE}']\njwks_file = '{}'\n",
-        issuer.iss(),
-        file.display()
-    );
-    let world = World::new(&entry).await;
+    let file = KeysFile::of(&issuer);
+    let world = World::new(&file.entry(&[issuer.iss()])).await;
     let watch = async |token: &str| {
         let request = v1::WatchPendingRequest::default();
         let mut stream = world.server.client(token).watch_pending(request).await.unwrap().into_inner();
@@ -450,11 +457,11 @@ async fn a_stream_ends_with_the_key_of_its_token() {
     let alone = issuer.jwks();
     let keys = |text: &str| serde_json::from_str::<Value>(text).unwrap()["keys"].as_array().unwrap().clone();
     let listed = [keys(&both), keys(&alone)].concat();
-    write(&json!({ "keys": listed }).to_string());
+    file.write(&json!({ "keys": listed }).to_string());
     world.until(|issuers| issuers.sources()[0].keys == 2).await;
     let mut new = watch(&issuer.token(&json!({}))).await;
 
-    write(&alone);
+    file.write(&alone);
     let end = loop {
         match tokio::time::timeout(LONG, old.message()).await.unwrap() {
             Ok(message) => assert!(message.is_some(), "an end without a reason"),
