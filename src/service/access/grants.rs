@@ -167,8 +167,8 @@ impl GrantObjects {
     /// Takes a grant away, and answers what it was.
     ///
     /// # Errors
-    /// `GrantNotFound` as in [`GrantObjects::grant`]; `NotChangeable` for one that was not made through the API; `AccessDenied` and
-    /// `RequestNotAllowed` where the caller might not have made it, whatever the mode.
+    /// `GrantNotFound` as in [`GrantObjects::grant`]; `NotChangeable` for one that was not made through the API;
+    /// `AccessDenied` and `RequestNotAllowed` where the caller might not have made it, whatever the mode.
     pub async fn delete_grant(&self, wanted: Permit<GrantRef>) -> Result<Arc<Grant>> {
         let _turn = self.rights.turn().await;
         retry!({
@@ -250,7 +250,7 @@ impl GrantObjects {
     /// Deletes a role, and answers what it was.
     ///
     /// # Errors
-    /// As [`GrantObjects::set_role`]; `RoleNotFound`; `RoleInUse` while there are grants of it.
+    /// As [`GrantObjects::set_role`]; `RoleNotFound`; `RoleInUse` while there are grants of it that are not over.
     pub async fn delete_role(&self, wanted: Permit<RoleRef>) -> Result<Arc<Role>> {
         let _turn = self.rights.turn().await;
         retry!({
