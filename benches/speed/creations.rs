@@ -126,17 +126,16 @@ pub(crate) async fn recorded(times: Times) -> Result<Row, Failure> {
     let (with, without) = (Server::fresh()?, Server::fresh_with("[audit]\nsinks = []\n")?);
     with.settle().await?;
     without.settle().await?;
-    let mut recorded = Creator::connect(&with, CALLERS, P256).await?;
-    let mut bare = Creator::connect(&without, CALLERS, P256).await?;
+    let recorded = Creator::connect(&with, CALLERS, P256).await?;
+    let unrecorded = Creator::connect(&without, CALLERS, P256).await?;
+    // The first turn only warms both up.
+    let (mut recorded, _) = drive(recorded, &with.process, times.run).await?;
+    let (mut unrecorded, _) = drive(unrecorded, &without.process, times.run).await?;
     let (mut ours, mut theirs) = (Run::default(), Run::default());
-    for turn in 0..=times.turns {
-        let (mut of_ours, mut of_theirs);
+    for _ in 0..times.turns {
+        let (of_ours, of_theirs);
         (recorded, of_ours) = drive(recorded, &with.process, times.run).await?;
-        (bare, of_theirs) = drive(bare, &without.process, times.run).await?;
-        if turn == 0 {
-            // The first turn only warms both up.
-            (of_ours, of_theirs) = (Run::default(), Run::default());
-        }
+        (unrecorded, of_theirs) = drive(unrecorded, &without.process, times.run).await?;
         ours.add(of_ours);
         theirs.add(of_theirs);
     }
