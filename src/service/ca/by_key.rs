@@ -3,6 +3,8 @@
 use super::log::IssuedLog;
 use crate::domain::issued::IssuedRecord;
 use crate::domain::{Error, Result, RevocationReason, Serial};
+use crate::keys::certificate::requested_key;
+use crate::keys::issued::key_hash;
 use crate::service::records::{IssuedIndex, Scan, key};
 
 impl IssuedLog {
@@ -48,5 +50,10 @@ impl IssuedLog {
             issued.revocation.as_ref().is_some_and(|it| it.reason == RevocationReason::KeyCompromise)
         };
         Ok(self.all_of_key(key_hash).await?.iter().any(compromised))
+    }
+
+    /// As [`IssuedLog::is_compromised`], of the key of a request (PKCS#10, DER).
+    pub(in crate::service) async fn requests_compromised(&self, csr: &[u8]) -> Result<bool> {
+        self.is_compromised(&key_hash(&requested_key(csr)?)).await
     }
 }

@@ -9,8 +9,6 @@ use crate::domain::{Result, Serial, VaultName};
 use crate::issuer::provider::{Intent, Provider, State};
 use crate::issuer::{Checkpoint, FailureClass};
 use crate::keys::authority;
-use crate::keys::certificate::requested_key;
-use crate::keys::issued::key_hash;
 use crate::keys::pointers::Pointers;
 use crate::service::ca::{Ended, asked_for, pointers, random_serial, revoked_above};
 use crate::service::records::{PendingRecord, key};
@@ -92,7 +90,7 @@ impl Issuing {
         if pending.operation.cancellation_requested || !pending.checkpoint.0.is_empty() {
             return Ok(false);
         }
-        self.log.is_compromised(&key_hash(&requested_key(&pending.operation.csr.0)?)).await
+        self.log.requests_compromised(&pending.operation.csr.0).await
     }
 
     /// The intent of an operation that is about to be signed.

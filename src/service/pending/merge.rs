@@ -9,9 +9,7 @@ use crate::domain::{
     Blob, Certificate, CertificateEntry, EntryState, Error, Operation, Reason, Renewal, Result, Tags, Timestamp,
     VaultName, VersionSummary, certificate,
 };
-use crate::keys::certificate::requested_key;
 use crate::keys::chain::{self, OrderedChain};
-use crate::keys::issued::key_hash;
 use crate::keys::{self, Work};
 use crate::service::access::{Permit, Target};
 use crate::service::certificates::CertificateView;
@@ -59,7 +57,7 @@ impl PendingOperations {
             })?;
             let before = pending.operation.clone();
             let operation = before.clone().apply(Event::Merged, self.context.now())?;
-            if self.log.is_compromised(&key_hash(&requested_key(&before.csr.0)?)).await? {
+            if self.log.requests_compromised(&before.csr.0).await? {
                 return Err(Error::field(
                     "x5c",
                     "The key of the request was reported as compromised: delete the pending operation, and create a certificate with another key.",
