@@ -27,6 +27,7 @@ mod repeated;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod token_bucket;
 pub mod transport;
 pub mod worker;
 #[cfg(test)]

@@ -331,6 +331,11 @@ impl Metrics {
         counter.inc_by(refused.saturating_sub(counter.get()));
     }
 
+    /// Sets how many requests were refused because their principals ask too often, by the kind of request.
+    pub fn set_callers_limited(&self, counts: impl IntoIterator<Item = (&'static str, u64)>) {
+        self.scalars.audit.set_limited(counts);
+    }
+
     /// Sets how many requests no grant allowed: those that were refused, and those that would have been.
     pub fn set_access_denied(&self, denied: u64, would_deny: u64) {
         self.scalars.audit.set_denied(denied, would_deny);

@@ -58,7 +58,71 @@ actions! {
     AccessSelf = "certmint/access/self",
 }
 
+/// What kind of request an action is, for limits of callers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RequestKind {
+    /// Makes a version of a certificate, or begins to.
+    Creation,
+    /// Uses a key.
+    KeyOperation,
+    /// Reads a secret.
+    Secret,
+    Read,
+    Change,
+}
+
+impl RequestKind {
+    pub const ALL: [Self; 5] = [Self::Creation, Self::KeyOperation, Self::Secret, Self::Read, Self::Change];
+
+    /// As settings and metrics name it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Creation => "creations",
+            Self::KeyOperation => "key_operations",
+            Self::Secret => "secrets",
+            Self::Read => "reads",
+            Self::Change => "changes",
+        }
+    }
+}
+
 impl DataAction {
+    /// What kind of request it is.
+    pub const fn request_kind(self) -> RequestKind {
+        match self {
+            Self::CertificatesCreate | Self::CertificatesImport | Self::CertificatesRestore => RequestKind::Creation,
+            Self::KeysSign
+            | Self::KeysVerify
+            | Self::KeysEncrypt
+            | Self::KeysDecrypt
+            | Self::KeysWrap
+            | Self::KeysUnwrap => RequestKind::KeyOperation,
+            Self::SecretsGet => RequestKind::Secret,
+            Self::CertificatesRead
+            | Self::IssuersRead
+            | Self::SecretsReadMetadata
+            | Self::KeysRead
+            | Self::VaultsRead
+            | Self::RoleAssignmentsRead
+            | Self::AuditRead
+            | Self::AccessSelf => RequestKind::Read,
+            Self::CertificatesUpdate
+            | Self::CertificatesDelete
+            | Self::CertificatesRecover
+            | Self::CertificatesPurge
+            | Self::CertificatesBackup
+            | Self::IssuersWrite
+            | Self::IssuersDelete
+            | Self::ContactsWrite
+            | Self::VaultsWrite
+            | Self::BackupsMove
+            | Self::RoleAssignmentsWrite
+            | Self::RoleAssignmentsDelete
+            | Self::RoleDefinitionsWrite
+            | Self::RoleDefinitionsDelete => RequestKind::Change,
+        }
+    }
+
     /// The action of a text; case matters, as in the contract.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|action| action.text() == text)

@@ -4,8 +4,9 @@ use super::connect::Connector;
 use super::error::{causes, ours};
 use super::redirect::redirected;
 use super::{
-    Buckets, Clients, Error, ErrorKind, Exchange, Identity, Proxy, Request, Response, redacted, roots, traceparent,
+    Clients, Error, ErrorKind, Exchange, Identity, Proxy, Request, Response, limit, redacted, roots, traceparent,
 };
+use crate::token_bucket::Buckets;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header;
@@ -100,7 +101,7 @@ impl Client {
         let place = redacted(&request.url);
         let Request { method, url, headers, body, redirects: _, max_body, quota } = request;
         if let Some(quota) = quota {
-            self.buckets.wait(quota, TURN).await.map_err(|wait| Error::limited(&place, wait))?;
+            limit::wait(&self.buckets, quota, TURN).await.map_err(|wait| Error::limited(&place, wait))?;
         }
         let mut outgoing = http::Request::new(Full::new(body.clone()));
         *outgoing.method_mut() = method.clone();

@@ -1,21 +1,9 @@
-//! A token bucket for each credential, so that bursts stay within the other side's rate limits.
+//! Whose rate limit at the other side a request counts against, and how long it waits for its turn.
 
+use crate::token_bucket::{Buckets, Rate};
 use aws_lc_rs::digest;
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// How many credentials are remembered; the fullest buckets are forgotten first, which changes nothing.
-const MOST: usize = 10_000;
-
-/// So many requests at once, and one more after each interval.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Rate {
-    /// At least 1.
-    pub burst: u32,
-    pub interval: Duration,
-}
 
 /// Whose limit a request counts against. The client lets it wait for its turn.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,67 +22,19 @@ pub fn credential_name(server: &str, credential: &str) -> String {
     context.finish().as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// One bucket, as the time at which it will be full again.
-#[derive(Clone, Copy, Debug)]
-pub struct Bucket {
-    full_at: Instant,
-}
-
-impl Bucket {
-    /// A full bucket.
-    pub fn new(now: Instant) -> Self {
-        Self { full_at: now }
-    }
-
-    /// Takes a token, or says how long until there is one.
-    ///
-    /// # Errors
-    /// The wait; nothing was taken.
-    pub fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
-        let full_at = self.full_at.max(now) + rate.interval;
-        let wait = full_at.saturating_duration_since(now).saturating_sub(rate.interval * rate.burst.max(1));
-        if wait.is_zero() {
-            self.full_at = full_at;
-            return Ok(());
+/// Takes a token, and waits for it as long as `patience`.
+///
+/// # Errors
+/// The wait that is left; nothing was taken.
+pub(super) async fn wait(buckets: &Buckets, quota: &Quota, patience: Duration) -> Result<(), Duration> {
+    let until = Instant::now() + patience;
+    loop {
+        let now = Instant::now();
+        match buckets.take(&quota.credential, quota.rate, now) {
+            Ok(()) => return Ok(()),
+            Err(wait) if now + wait > until => return Err(wait),
+            Err(wait) => tokio::time::sleep(wait).await,
         }
-        Err(wait)
-    }
-}
-
-/// The buckets of all credentials, by a name that is no secret.
-#[derive(Debug, Default)]
-pub struct Buckets(Mutex<HashMap<String, Bucket>>);
-
-impl Buckets {
-    /// Takes a token, and waits for it as long as `patience`.
-    ///
-    /// # Errors
-    /// The wait that is left; nothing was taken.
-    pub(super) async fn wait(&self, quota: &Quota, patience: Duration) -> Result<(), Duration> {
-        let until = Instant::now() + patience;
-        loop {
-            let now = Instant::now();
-            match self.take(&quota.credential, quota.rate, now) {
-                Ok(()) => return Ok(()),
-                Err(wait) if now + wait > until => return Err(wait),
-                Err(wait) => tokio::time::sleep(wait).await,
-            }
-        }
-    }
-
-    /// Takes a token of this credential, or says how long until there is one.
-    ///
-    /// # Errors
-    /// The wait; nothing was taken.
-    pub fn take(&self, credential: &str, rate: Rate, now: Instant) -> Result<(), Duration> {
-        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= MOST && !buckets.contains_key(credential) {
-            buckets.retain(|_, bucket| bucket.full_at > now);
-            if buckets.len() >= MOST {
-                return Err(rate.interval);
-            }
-        }
-        buckets.entry(credential.to_owned()).or_insert_with(|| Bucket::new(now)).take(rate, now)
     }
 }
 
@@ -109,26 +49,10 @@ mod tests {
         assert!(!quota.credential.contains("geheim"));
         let (buckets, begun) = (Buckets::default(), Instant::now());
         for _ in 0..5 {
-            buckets.wait(&quota, Duration::from_secs(2)).await.unwrap();
+            wait(&buckets, &quota, Duration::from_secs(2)).await.unwrap();
         }
         assert_eq!(begun.elapsed().as_secs(), 4, "the first at once");
-        let left = buckets.wait(&quota, Duration::from_millis(500)).await.unwrap_err();
+        let left = wait(&buckets, &quota, Duration::from_millis(500)).await.unwrap_err();
         assert_eq!(left, Duration::from_secs(1));
-    }
-
-    #[test]
-    fn a_bucket_gives_its_burst_and_then_one_each_interval() {
-        let rate = Rate { burst: 3, interval: Duration::from_secs(1) };
-        let start = Instant::now();
-        let buckets = Buckets::default();
-        assert!((0..3).all(|_| buckets.take("a", rate, start).is_ok()));
-        assert_eq!(buckets.take("a", rate, start), Err(Duration::from_secs(1)));
-        assert!(buckets.take("b", rate, start).is_ok(), "another credential has its own");
-        let later = start + Duration::from_millis(1500);
-        assert!(buckets.take("a", rate, later).is_ok());
-        assert_eq!(buckets.take("a", rate, later), Err(Duration::from_millis(500)));
-        let idle = start + Duration::from_secs(60);
-        assert!((0..3).all(|_| buckets.take("a", rate, idle).is_ok()));
-        assert!(buckets.take("a", rate, idle).is_err());
     }
 }

@@ -17,7 +17,7 @@ mod trace;
 pub use client::{Client, ClientOptions, Timeouts};
 pub use error::{Error, ErrorKind};
 pub use identity::Identity;
-pub use limit::{Bucket, Buckets, Quota, Rate, credential_name};
+pub use limit::{Quota, credential_name};
 pub use proxy::Proxy;
 pub use retry::{Class, classify, retry_after};
 pub use trace::{traced, traceparent};

@@ -142,7 +142,12 @@ impl Service {
         let pending = PendingOperations::new(context.clone());
         let creations = Creations::new(context.clone(), entries.clone(), issuing.clone());
         Self {
-            access: Access::new(context.vaults.clone(), rights.clone(), context.clock.clone()),
+            access: Access::new(
+                context.vaults.clone(),
+                rights.clone(),
+                context.clock.clone(),
+                context.limits().per_caller,
+            ),
             certificates: Certificates::new(context.clone(), entries, deletions.clone()),
             jobs: Jobs::new(context.clone(), issuing, &creations, pending.clone(), deletions.clone(), rights.clone()),
             creations,

@@ -5,6 +5,7 @@ mod azure;
 #[expect(dead_code, reason = "other test binaries use the rest")]
 #[path = "../azure/ca.rs"]
 mod ca;
+mod caller_limits;
 mod granting;
 #[expect(dead_code, reason = "other test binaries use the rest")]
 #[path = "../support/https.rs"]

@@ -5,9 +5,9 @@
 mod https;
 
 use certmint::outbound::{
-    Client, ClientOptions, Clients, ErrorKind, Exchange, Identity, Proxy, Quota, Rate, Request, Response, Timeouts,
-    traced,
+    Client, ClientOptions, Clients, ErrorKind, Exchange, Identity, Proxy, Quota, Request, Response, Timeouts, traced,
 };
+use certmint::token_bucket::Rate;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use std::sync::{Arc, Mutex};

@@ -6,7 +6,8 @@ use super::settings::Settings;
 use super::soap::{Node, element, envelope, parse};
 use crate::clock::Clock;
 use crate::domain::Timestamp;
-use crate::outbound::{Exchange, Quota, Rate, Request, credential_name, retry_after};
+use crate::outbound::{Exchange, Quota, Request, credential_name, retry_after};
+use crate::token_bucket::Rate;
 use std::time::Duration;
 
 /// The path and the namespace of a service.

@@ -2,8 +2,8 @@
 
 use super::Plugin;
 use super::description::Description;
-use crate::outbound::{Bucket, Rate};
 use crate::proto::plugin::v1 as pb;
+use crate::token_bucket::{Bucket, Rate};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};

@@ -1,5 +1,6 @@
 //! Who may do what: the decision on each request, and the grants that it rests on.
 
+mod caller_limits;
 mod follow;
 mod grants;
 mod limits;

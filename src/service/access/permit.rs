@@ -1,14 +1,17 @@
 //! The decision point. Every use case that touches a vault takes a [`Permit`] for what it is asked to do, and only
 //! [`Access::check`] makes one for a caller: a handler that did not ask does not compile.
 
+use super::caller_limits::CallerRates;
 use super::refused;
 use super::rights::{Mode, Rights};
 use super::target::Target;
 use super::terms::Terms;
 use crate::clock::Clock;
 use crate::domain::access::{Asked, Grant, Held, NameAsked, VaultAsked, Visible, decide};
+use crate::domain::data_action::RequestKind;
 use crate::domain::{DataAction, Result, Timestamp, VaultName};
 use crate::keys::Caller;
+use crate::limits::CallerLimits;
 use crate::service::records::{Prefix, Ranges};
 use crate::service::vaults::known::Vaults;
 use std::fmt;
@@ -166,6 +169,7 @@ pub struct Access {
     vaults: Arc<Vaults>,
     rights: Arc<Rights>,
     clock: Arc<dyn Clock>,
+    rates: Arc<CallerRates>,
 }
 
 impl fmt::Debug for Access {
@@ -175,8 +179,18 @@ impl fmt::Debug for Access {
 }
 
 impl Access {
-    pub(in crate::service) fn new(vaults: Arc<Vaults>, rights: Arc<Rights>, clock: Arc<dyn Clock>) -> Self {
-        Self { vaults, rights, clock }
+    pub(in crate::service) fn new(
+        vaults: Arc<Vaults>,
+        rights: Arc<Rights>,
+        clock: Arc<dyn Clock>,
+        limits: CallerLimits,
+    ) -> Self {
+        Self { vaults, rights, clock, rates: Arc::new(CallerRates::new(limits)) }
+    }
+
+    /// How many requests were refused because their principals ask too often, by the word of their kind.
+    pub fn limited(&self) -> [(&'static str, u64); RequestKind::ALL.len()] {
+        self.rates.refused()
     }
 
     pub(in crate::service) fn rights(&self) -> &Arc<Rights> {
@@ -194,12 +208,13 @@ impl Access {
     /// Whether the caller may do this: one of his grants has to allow all of it.
     ///
     /// # Errors
-    /// As [`Access::vault`]; `AccessDenied` where no grant allows it.
+    /// As [`Access::vault`]; `AccessDenied` where no grant allows it; `Throttled` where he asks too often.
     pub async fn check<T: Target>(&self, caller: &Caller, action: DataAction, target: T) -> Result<Permit<T>> {
         if let Some(vault) = target.vault().filter(|_| !target.concerns_every_vault()) {
             self.vaults.require(vault).await?;
         }
         let right = self.right(caller, action, &target)?;
+        self.rates.take(caller.principal(), action)?;
         let terms = Terms::new(right, &self.rights, caller, self.clock.now());
         Ok(Permit { target, caller: caller.clone(), terms })
     }
