@@ -2,7 +2,7 @@
 
 use super::blob::Blob;
 use super::profile::ProfilesInput;
-use super::{IssuerName, Timestamp};
+use super::{IssuerName, Result, Timestamp, text};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -37,12 +37,32 @@ pub struct IssuerConfig {
     pub paused: Option<Pause>,
 }
 
-/// That the CA of an issuer object is not asked.
+/// That the CA of an issuer object is not asked, or a certificate not renewed.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Pause {
     pub since: Timestamp,
     /// As the operator said it; may be empty.
     pub reason: String,
+}
+
+impl Pause {
+    /// Longest reason, in characters.
+    const MAX_REASON: usize = 200;
+
+    /// The reason as it is kept.
+    ///
+    /// # Errors
+    /// Where it is too long, or has characters that nobody sees.
+    pub fn reason(given: &str) -> Result<&str> {
+        let reason = given.trim();
+        text::check("reason", reason, Self::MAX_REASON)?;
+        Ok(reason)
+    }
+
+    /// One that begins now, unless there is one: a second pause changes the reason alone.
+    pub fn or_begun(before: Option<&Self>, reason: &str, now: Timestamp) -> Self {
+        Self { since: before.map_or(now, |pause| pause.since), reason: reason.to_owned() }
+    }
 }
 
 impl IssuerConfig {

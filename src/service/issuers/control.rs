@@ -5,7 +5,7 @@ use super::authorities::not_found;
 use super::health::{FailingIssuer, IssuerHealth, OpenOperations};
 use super::states::Kept;
 use crate::domain::issuer::is_local_ca;
-use crate::domain::{Detail, Error, IssuerConfig, IssuerName, Pause, Reason, Result, VaultName, text};
+use crate::domain::{Detail, Error, IssuerConfig, IssuerName, Pause, Reason, Result, VaultName};
 use crate::issuer::provider::{AccountCommand, Health, IssuerSchema, OptionSchema, Provider};
 use crate::issuer::{IssuerError, Issuers};
 use crate::service::access::{AllVaults, IssuerRef, Permit};
@@ -20,8 +20,6 @@ use std::time::Duration;
 
 /// How long a CA may take to answer an operator.
 const PATIENCE: Duration = Duration::from_secs(25);
-/// Longest reason of a pause, in characters.
-const MAX_REASON: usize = 200;
 /// Records of one look, and looks after a pause: what is beyond them goes on by itself within minutes.
 const PAGE: usize = 500;
 const PAGES: usize = 4;
@@ -140,17 +138,10 @@ impl IssuerControl {
 
     /// Stops the calls of an issuer's CA. What is open waits, deadlines go on. A second pause changes the reason alone.
     pub async fn pause_issuer(&self, wanted: Permit<IssuerRef>, reason: &str) -> Result<IssuerConfig> {
-        let reason = reason.trim();
-        if reason.chars().count() > MAX_REASON {
-            return Err(Error::field("reason", format!("It is longer than {MAX_REASON} characters.")));
-        }
-        if let Some(problem) = text::problem(reason).filter(|_| !reason.is_empty()) {
-            return Err(Error::field("reason", problem));
-        }
+        let reason = Pause::reason(reason)?;
         let now = self.context.now();
         self.change_issuer(&wanted, |issuer| {
-            let since = issuer.paused.as_ref().map_or(now, |pause| pause.since);
-            issuer.paused = Some(Pause { since, reason: reason.to_owned() });
+            issuer.paused = Some(Pause::or_begun(issuer.paused.as_ref(), reason, now));
         })
         .await
     }

@@ -1,28 +1,18 @@
 //! Stopping the renewals of one certificate, and letting them go on.
 
 use super::Renewals;
-use crate::domain::{CertificateEntry, Error, Pause, Renewal, Result, text};
+use crate::domain::{CertificateEntry, Pause, Renewal, Result};
 use crate::service::access::{CertificateRef, Permit};
 use crate::service::retry::retry;
 use crate::store::Batch;
 
-/// Longest reason, in characters.
-const MAX_REASON: usize = 200;
-
 impl Renewals {
     /// Stops the automatic renewals of a certificate. A second pause changes the reason alone.
     pub async fn pause(&self, wanted: Permit<CertificateRef>, reason: &str) -> Result<super::RenewalView> {
-        let reason = reason.trim();
-        if reason.chars().count() > MAX_REASON {
-            return Err(Error::field("reason", format!("It is longer than {MAX_REASON} characters.")));
-        }
-        if let Some(problem) = text::problem(reason).filter(|_| !reason.is_empty()) {
-            return Err(Error::field("reason", problem));
-        }
+        let reason = Pause::reason(reason)?;
         let now = self.context.now();
         self.change(wanted, |renewal| {
-            let since = renewal.paused.as_ref().map_or(now, |pause| pause.since);
-            renewal.paused = Some(Pause { since, reason: reason.to_owned() });
+            renewal.paused = Some(Pause::or_begun(renewal.paused.as_ref(), reason, now));
         })
         .await
     }
