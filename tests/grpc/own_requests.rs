@@ -72,17 +72,18 @@ async fn the_stream_tells_of_the_callers_request_and_the_secret_has_no_key() {
 async fn a_repeat_with_the_same_request_in_another_form_answers_the_first() {
     let (server, own) = (with_ca().await, OwnKey::new(P256));
     let csr = own.csr("/CN=web.example", &[], "");
-    let with = |csr: &[u8]| CreateCertificateRequest {
-        csr: Some(csr.to_vec().into()),
+    let with = |csr: Option<&[u8]>| CreateCertificateRequest {
+        csr: csr.map(|csr| csr.to_vec().into()),
         policy: None,
         ..create_as("web", "Unknown", ID)
     };
     let mut client = server.certificates().await;
-    let first = client.create_certificate(with(&csr)).await.unwrap().into_inner().operation.unwrap();
-    let again = client.create_certificate(with(pem(&csr).as_bytes())).await.unwrap().into_inner().operation.unwrap();
+    let first = client.create_certificate(with(Some(&csr))).await.unwrap().into_inner().operation.unwrap();
+    let again =
+        client.create_certificate(with(Some(pem(&csr).as_bytes()))).await.unwrap().into_inner().operation.unwrap();
     assert_eq!(first, again);
-    for other in [own.csr("/CN=web.example", &[], ""), Vec::new()] {
-        let refused = client.create_certificate(with(&other)).await.unwrap_err();
+    for other in [Some(own.csr("/CN=web.example", &[], "")), None] {
+        let refused = client.create_certificate(with(other.as_deref())).await.unwrap_err();
         assert_eq!(refusal::common(&refused).0, "REQUEST_ID_REUSED");
     }
     assert_eq!(client.get_pending(get("web")).await.unwrap().into_inner().operation.unwrap().csr, csr);
