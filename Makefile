@@ -116,6 +116,7 @@ test-lints: setup-debian setup-python setup-zlint ## What the built-in CAs sign 
 soak: setup-debian ## Long runs: SOAK_SEEDS (20000) simulations, a year of renewals of SOAK_YEAR (1000) certificates, and SOAK_ROUNDS (100) of each fault with real processes; seeds are printed.
 	SIM_FIRST=$(SOAK_FIRST) SIM_SEEDS=$(SOAK_SEEDS) $(CARGO) test --locked --profile soak --test sim whatever_breaks -- --nocapture
 	YEAR_SEED=$(SOAK_FIRST) YEAR_CERTIFICATES=$(SOAK_YEAR) YEAR_DAYS=400 $(CARGO) test --locked --profile soak --test sim year -- --nocapture
+	$(CARGO) test --locked --profile soak --test service million -- --include-ignored --nocapture
 	SOAK_ROUNDS=$(SOAK_ROUNDS) $(CARGO) test --locked --profile soak --test soak -- --include-ignored --nocapture --test-threads=1
 
 soak-hostile: setup-debian ## Hostile and honest callers side by side for SOAK_SECONDS (600): latency of the honest ones, memory during and after.

@@ -10,6 +10,7 @@ mod issued;
 mod lists;
 mod long_calls;
 mod many_versions;
+mod million;
 mod operators;
 mod parked;
 mod providers;
