@@ -3,7 +3,6 @@
 use crate::domain::duration;
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer};
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// Each step that runs holds memory and a place at its issuer.
@@ -59,8 +58,6 @@ pub struct Limits {
     /// The share of this time for one principal, in percent from 1 to 100. Default 75.
     #[serde(deserialize_with = "percent")]
     pub key_queue_share: u8,
-    /// How often one principal may ask, by kind of request.
-    pub per_caller: CallerLimits,
     /// Pending operations that the worker advances concurrently, up to 10,000. Default 64.
     #[serde(deserialize_with = "concurrency")]
     pub worker_concurrency: usize,
@@ -103,7 +100,6 @@ impl Default for Limits {
             key_queue: 256,
             key_queue_time: Duration::from_secs(30),
             key_queue_share: 75,
-            per_caller: CallerLimits::default(),
             worker_concurrency: 64,
             work_lease: Duration::from_secs(90),
             issuing_deadline: Duration::from_secs(30 * 24 * 3600),
@@ -113,23 +109,6 @@ impl Default for Limits {
             events_kept: 100_000,
         }
     }
-}
-
-/// Requests of one principal in a minute, on each replica. A sixth of that may come at once. What is above is answered 429
-/// with `Retry-After`; what is refused for other reasons does not count.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct CallerLimits {
-    /// Creations, imports, merges, restores and renewals. Default none.
-    pub creations: Option<NonZeroU32>,
-    /// Requests that use a key: sign, decrypt, unwrap, encrypt, wrap and verify. Default none.
-    pub key_operations: Option<NonZeroU32>,
-    /// Reads of secrets, with private keys. Default none.
-    pub secrets: Option<NonZeroU32>,
-    /// All other reads: certificates, operations, lists, and beginnings of streams. Default none.
-    pub reads: Option<NonZeroU32>,
-    /// All other changes. Default none.
-    pub changes: Option<NonZeroU32>,
 }
 
 fn percent<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
@@ -188,8 +167,6 @@ mod tests {
         }
         for (bad, says) in [
             ("worker_concurrency = 9223372036854775807", "is too many; use up to 10000"),
-            ("per_caller = { creations = 0 }", "expected a nonzero u32"),
-            ("per_caller = { creation = 1 }", "unknown field `creation`"),
             ("request_timeout = '1ms'", "too short for anything to be done"),
             ("work_lease = '0s'", "is zero: the duration must be positive"),
         ] {

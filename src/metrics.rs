@@ -331,14 +331,10 @@ impl Metrics {
         counter.inc_by(refused.saturating_sub(counter.get()));
     }
 
-    /// Sets how many requests were refused because their principals ask too often, by the kind of request.
-    pub fn set_callers_limited(&self, counts: impl IntoIterator<Item = (&'static str, u64)>) {
-        self.scalars.audit.set_limited(counts);
-    }
-
-    /// Sets how many requests no grant allowed: those that were refused, and those that would have been.
-    pub fn set_access_denied(&self, denied: u64, would_deny: u64) {
-        self.scalars.audit.set_denied(denied, would_deny);
+    /// Sets how many requests no grant allowed: those that were refused, and those that would have been; and how many
+    /// were refused because their principals ask too often, by kind.
+    pub fn set_refused(&self, denied: u64, would_deny: u64, limited: impl IntoIterator<Item = (&'static str, u64)>) {
+        self.scalars.audit.set_refused(denied, would_deny, limited);
     }
 
     /// Sets how many lines of the audit ledger were written, and how many could not be.

@@ -32,7 +32,8 @@ pub(super) fn open(config: &Config) -> Result<(AccessOptions, Option<Read>), Gra
         return Ok((AccessOptions::default(), None));
     }
     let (_, settings) = config.for_others()?;
-    let AccessSettings { administrators, file, mode, stored_grants, stored_grants_bytes, stored_roles } = settings;
+    let AccessSettings { administrators, file, mode, stored_grants, stored_grants_bytes, stored_roles, per_caller } =
+        settings;
     let administrators: Result<Vec<PrincipalName>, _> =
         administrators.iter().map(|name| PrincipalName::parse(name)).collect();
     let read = file.as_deref().map(Read::of).transpose()?;
@@ -44,6 +45,7 @@ pub(super) fn open(config: &Config) -> Result<(AccessOptions, Option<Read>), Gra
         administrators: administrators.map_err(GrantsError::Administrator)?,
         file: read.as_ref().map(|read| read.content.clone()).unwrap_or_default(),
         limits: GrantLimits { grants: *stored_grants, bytes: *stored_grants_bytes, roles: *stored_roles },
+        per_caller: *per_caller,
     };
     Ok((options, read))
 }

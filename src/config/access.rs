@@ -1,7 +1,7 @@
 //! Who may do what.
 
 use crate::limits::positive;
-use crate::service::GrantLimits;
+use crate::service::{CallerLimits, GrantLimits};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +27,8 @@ pub struct AccessSettings {
     /// Roles that can be made through the API. Default 500.
     #[serde(deserialize_with = "positive")]
     pub stored_roles: usize,
+    /// How often one principal may ask, by kind of request.
+    pub per_caller: CallerLimits,
 }
 
 impl Default for AccessSettings {
@@ -39,6 +41,7 @@ impl Default for AccessSettings {
             stored_grants: grants,
             stored_grants_bytes: bytes,
             stored_roles: roles,
+            per_caller: CallerLimits::default(),
         }
     }
 }

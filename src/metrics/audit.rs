@@ -17,22 +17,24 @@ impl AuditMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         let text = "Requests that no grant allowed: refused, or only written down";
         registry.register("certmint_access_denied", text, self.denied.clone());
-        let text = "Requests that were refused because their principals ask more often than limits.per_caller allows";
+        let text = "Requests that were refused because their principals ask more often than access.per_caller allows";
         registry.register("certmint_callers_limited", text, self.limited.clone());
         registry.register("certmint_audit_lines", "Lines written to the audit ledger", self.lines.clone());
         let text = "Lines that a sink of the audit ledger did not take; a change is never stored without its line, and is not counted";
         registry.register("certmint_audit_failures", text, self.failures.clone());
     }
 
-    pub(super) fn set_denied(&self, denied: u64, would_deny: u64) {
+    pub(super) fn set_refused(
+        &self,
+        denied: u64,
+        would_deny: u64,
+        limited: impl IntoIterator<Item = (&'static str, u64)>,
+    ) {
         for (decision, count) in [("deny", denied), ("would_deny", would_deny)] {
             let counter = self.denied.get_or_create(&[("decision", decision)]);
             counter.inc_by(count.saturating_sub(counter.get()));
         }
-    }
-
-    pub(super) fn set_limited(&self, counts: impl IntoIterator<Item = (&'static str, u64)>) {
-        for (kind, count) in counts {
+        for (kind, count) in limited {
             let counter = self.limited.get_or_create(&[("kind", kind)]);
             counter.inc_by(count.saturating_sub(counter.get()));
         }

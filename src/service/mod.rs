@@ -27,8 +27,9 @@ mod writes;
 pub use crate::issuer::provider::{Health as ProviderHealth, IssuerSchema, OptionKind, OptionSchema};
 pub use crate::keys::Caller;
 pub use access::{
-    Access, AccessOptions, AccessQuestion, AllVaults, AnyRole, CertificateRef, Decision, GrantFilter, GrantLimits,
-    GrantObjects, GrantPage, GrantRef, Identity, IssuerRef, Mode, NewGrant, NewRole, Permit, Place, RoleRef, Target,
+    Access, AccessOptions, AccessQuestion, AllVaults, AnyRole, CallerLimits, CertificateRef, Decision, GrantFilter,
+    GrantLimits, GrantObjects, GrantPage, GrantRef, Identity, IssuerRef, Mode, NewGrant, NewRole, Permit, Place,
+    RoleRef, Target,
 };
 pub use audit::{
     Asks, AuditFailure, AuditFilter, AuditLevel, AuditOptions, AuditPage, AuditPublicKey, AuditRecord, AuditSink,
@@ -146,7 +147,7 @@ impl Service {
                 context.vaults.clone(),
                 rights.clone(),
                 context.clock.clone(),
-                context.limits().per_caller,
+                context.options.access.per_caller,
             ),
             certificates: Certificates::new(context.clone(), entries, deletions.clone()),
             jobs: Jobs::new(context.clone(), issuing, &creations, pending.clone(), deletions.clone(), rights.clone()),

@@ -73,8 +73,7 @@ impl Service {
         metrics.set_tail(tail_of(&self.context));
         metrics.set_records_refused(self.context.records.refused());
         let (denied, would_deny) = self.access.denials();
-        metrics.set_access_denied(denied, would_deny);
-        metrics.set_callers_limited(self.access.limited());
+        metrics.set_refused(denied, would_deny, self.access.limited());
         let (lines, failures) = self.audit().counts();
         metrics.set_audit(lines, failures);
         metrics.set_events_unreadable(self.context.hub.unreadable());

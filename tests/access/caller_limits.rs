@@ -1,9 +1,8 @@
 //! How often one principal may ask: counted for each kind of request, over both APIs together.
 
-use crate::kit::{ADMIN, Server, Shared, policy};
-use certmint::limits::{CallerLimits, Limits};
+use crate::kit::{ADMIN, Server, policy};
 use certmint::proto::v1::{CreateCertificateRequest, GetPendingRequest};
-use certmint::service::{GrantLimits, Mode};
+use certmint::service::CallerLimits;
 use std::num::NonZeroU32;
 use tonic::Code;
 use tonic_types::StatusExt;
@@ -19,8 +18,7 @@ const GRANTS: &str = r#"
 /// One at once; the next one is after half a minute, which no test waits for.
 async fn limited() -> Server {
     let per_caller = CallerLimits { creations: NonZeroU32::new(2), ..CallerLimits::default() };
-    let limits = Limits { per_caller, ..Limits::default() };
-    Server::limited(Mode::Enforce, GRANTS, Shared::default(), limits, GrantLimits::default()).await
+    Server::with_limits_of_callers(GRANTS, per_caller).await
 }
 
 #[tokio::test]

@@ -11,7 +11,9 @@ use certmint::limits::Limits;
 use certmint::proto::v1;
 use certmint::proto::v1::access_service_client::AccessServiceClient;
 use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
-use certmint::service::{AccessOptions, AuditOptions, GrantLimits, Mode, Service, ServiceOptions, VaultOptions};
+use certmint::service::{
+    AccessOptions, AuditOptions, CallerLimits, GrantLimits, Mode, Service, ServiceOptions, VaultOptions,
+};
 use certmint::store::Store;
 use certmint::store::sqlite::Sqlite;
 use certmint::transport::auth::{Auth, Tokens};
@@ -134,12 +136,19 @@ struct Made {
     mode: Mode,
     limits: Limits,
     grant_limits: GrantLimits,
+    per_caller: CallerLimits,
     audit: AuditOptions,
 }
 
 impl Made {
     fn of(mode: Mode) -> Self {
-        Self { mode, limits: Limits::default(), grant_limits: GrantLimits::default(), audit: AuditOptions::off() }
+        Self {
+            mode,
+            limits: Limits::default(),
+            grant_limits: GrantLimits::default(),
+            per_caller: CallerLimits::default(),
+            audit: AuditOptions::off(),
+        }
     }
 }
 
@@ -170,15 +179,19 @@ impl Server {
         Self::made(None, text, shared, Made { limits, grant_limits, ..Made::of(mode) }).await
     }
 
+    pub(crate) async fn with_limits_of_callers(text: &str, per_caller: CallerLimits) -> Self {
+        Self::made(None, text, Shared::default(), Made { per_caller, ..Made::of(Mode::Enforce) }).await
+    }
+
     /// One that keeps an audit ledger.
     pub(crate) async fn audited(text: &str, shared: Shared, audit: AuditOptions) -> Self {
         Self::made(None, text, shared, Made { audit, ..Made::of(Mode::Enforce) }).await
     }
 
     async fn made(issuers: Option<Arc<Issuers>>, text: &str, shared: Shared, made: Made) -> Self {
-        let Made { mode, limits, grant_limits, audit } = made;
+        let Made { mode, limits, grant_limits, per_caller, audit } = made;
         let administrators = vec![PrincipalName::parse("token:admin").unwrap()];
-        let access = AccessOptions { mode, administrators, file: grants(text), limits: grant_limits };
+        let access = AccessOptions { mode, administrators, file: grants(text), limits: grant_limits, per_caller };
         let vaults = VaultOptions { on_demand: Some(false), ..VaultOptions::default() };
         let options = ServiceOptions { access, vaults, limits, audit, ..ServiceOptions::default() };
         let master_keys = MasterKeys::from_text(MASTER_KEY).unwrap();

@@ -174,7 +174,7 @@ fn every_metric_that_the_documents_name_exists() {
     metrics.set_keys(certmint::metrics::KeyQueue::default());
     let seen = certmint::metrics::Seen { id: 1, issuer: "Self", transition: "created", open: true };
     metrics.operations.seen(seen);
-    metrics.set_access_denied(1, 1);
+    metrics.set_refused(1, 1, [("creations", 1)]);
     metrics.set_issuers_of_tokens(&[certmint::metrics::IssuerKeys::default()], &[("corp", "audience", 1)]);
     metrics.operations.ca("issued");
     metrics.operations.authorities.set(&[certmint::metrics::AuthorityLevel {

@@ -24,7 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A small ext4 in a file. It goes with this value.
 struct Disk {
     folder: PathBuf,
-    image: PathBuf,
+    /// The loop device of the file: one for all of its life. A check that wrote to the file itself would be undone by
+    /// what a device that is still about to go has in memory.
+    device: String,
 }
 
 impl Disk {
@@ -38,21 +40,20 @@ impl Disk {
         let image = folder.with_extension("img");
         let size = size(128, 512) << 20;
         fs::File::create(&image).unwrap().set_len(size as u64).unwrap();
-        let disk = Self { folder: folder.to_owned(), image };
-        let made = run("mkfs.ext4", &["-q", "-F", disk.image()]).and_then(|()| disk.mount());
-        if let Err(problem) = made {
+        let made = said("losetup", &["--find", "--show", image.to_str().unwrap()]).and_then(|device| {
+            let disk = Self { folder: folder.to_owned(), device };
+            run("mkfs.ext4", &["-q", "-F", &disk.device])?;
+            disk.mount()?;
+            Ok(disk)
+        });
+        made.inspect_err(|problem| {
             eprintln!("soak: skipped, because an ext4 cannot be made and mounted here: {problem}");
-            return None;
-        }
-        Some(disk)
-    }
-
-    fn image(&self) -> &str {
-        self.image.to_str().unwrap()
+        })
+        .ok()
     }
 
     fn mount(&self) -> Result<(), String> {
-        run("mount", &["-o", "loop,errors=remount-ro", self.image(), self.folder.to_str().unwrap()])
+        run("mount", &["-o", "errors=remount-ro", &self.device, self.folder.to_str().unwrap()])
     }
 
     /// Nobody may write to what is there, nor make anything new; who has it open already neither. But for the index of
@@ -71,9 +72,7 @@ impl Disk {
     /// An error of the file system, after which it is read-only until it was checked. Says why where it cannot be
     /// brought about.
     fn fail(&self) -> Result<(), String> {
-        let mounts = fs::read_to_string("/proc/mounts").unwrap();
-        let line = mounts.lines().find(|line| line.split(' ').nth(1) == self.folder.to_str()).unwrap();
-        let device = line.split(' ').next().unwrap().trim_start_matches("/dev/");
+        let device = self.device.trim_start_matches("/dev/");
         let switch = format!("/sys/fs/ext4/{device}/trigger_fs_error");
         fs::write(&switch, "1").map_err(|error| format!("{switch}: {error}"))
     }
@@ -81,7 +80,7 @@ impl Disk {
     fn repair(&self) {
         run("umount", &[self.folder.to_str().unwrap()]).unwrap();
         // 1: errors were found, and are corrected.
-        let checked = Command::new("e2fsck").args(["-fy", self.image()]).output().unwrap();
+        let checked = Command::new("e2fsck").args(["-fy", &self.device]).output().unwrap();
         assert!(checked.status.code() < Some(2), "{}", String::from_utf8_lossy(&checked.stdout));
         self.mount().unwrap();
     }
@@ -92,13 +91,21 @@ impl Drop for Disk {
         let _ = self.immutable(false);
         // Lazily: the server may still be about to end.
         let _ = run("umount", &["-l", self.folder.to_str().unwrap()]);
+        let _ = run("losetup", &["-d", &self.device]);
         remove_left(&self.folder);
     }
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
+    said(program, arguments).map(|_| ())
+}
+
+/// What the program says on its standard output.
+fn said(program: &str, arguments: &[&str]) -> Result<String, String> {
     let output = Command::new(program).args(arguments).output().map_err(|error| format!("{program}: {error}"))?;
-    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
+    let text = if output.status.success() { Ok(&output.stdout) } else { Err(&output.stderr) };
+    let line = |text: &Vec<u8>| String::from_utf8_lossy(text).trim().to_owned();
+    text.map(line).map_err(line)
 }
 
 /// A server on a disk of its own, and where its operators ask.

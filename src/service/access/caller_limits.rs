@@ -2,8 +2,8 @@
 
 use crate::domain::data_action::RequestKind;
 use crate::domain::{DataAction, Detail, Error, Reason, Result};
-use crate::limits::CallerLimits;
 use crate::token_bucket::{Buckets, Rate};
+use serde::Deserialize;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,7 +13,24 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// The share of a minute's requests that may come at once.
 const AT_ONCE: u32 = 6;
 
-/// The limits of `[limits.per_caller]`, and what is taken of them.
+/// Requests of one principal in a minute, on each replica. A sixth of that may come at once. What is above is answered 429
+/// with `Retry-After`; what is refused for other reasons does not count.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CallerLimits {
+    /// Creations, imports, merges, restores and renewals. Default none.
+    pub creations: Option<NonZeroU32>,
+    /// Requests that use a key: sign, decrypt, unwrap, encrypt, wrap and verify. Default none.
+    pub key_operations: Option<NonZeroU32>,
+    /// Reads of secrets, with private keys. Default none.
+    pub secrets: Option<NonZeroU32>,
+    /// All other reads: certificates, operations, lists, and beginnings of streams. Default none.
+    pub reads: Option<NonZeroU32>,
+    /// All other changes. Default none.
+    pub changes: Option<NonZeroU32>,
+}
+
+/// The limits, and what is taken of them.
 #[derive(Debug)]
 pub(super) struct CallerRates([Kind; RequestKind::ALL.len()]);
 
@@ -88,6 +105,14 @@ mod tests {
         assert!(create("token:a").is_ok() && create("token:a").is_err());
         assert_eq!(rates.refused()[0], ("creations", 3));
         assert_eq!(rates.refused()[1..].iter().map(|(_, count)| count).sum::<u64>(), 0);
+    }
+
+    #[test]
+    fn a_limit_is_a_number_above_zero() {
+        let limits: CallerLimits = toml::from_str("secrets = 60").unwrap();
+        assert_eq!(limits, CallerLimits { secrets: NonZeroU32::new(60), ..CallerLimits::default() });
+        assert!(toml::from_str::<CallerLimits>("secrets = 0").unwrap_err().message().contains("nonzero"));
+        assert!(toml::from_str::<CallerLimits>("secret = 1").unwrap_err().message().contains("unknown field"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod sources;
 mod target;
 mod terms;
 
+pub use caller_limits::CallerLimits;
 pub use grants::{AnyRole, GrantObjects, GrantRef, NewGrant, NewRole, RoleRef};
 pub use permit::{Access, Decision, Permit};
 pub(in crate::service) use permit::{Granted, Right};

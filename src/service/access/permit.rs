@@ -1,7 +1,7 @@
 //! The decision point. Every use case that touches a vault takes a [`Permit`] for what it is asked to do, and only
 //! [`Access::check`] makes one for a caller: a handler that did not ask does not compile.
 
-use super::caller_limits::CallerRates;
+use super::caller_limits::{CallerLimits, CallerRates};
 use super::refused;
 use super::rights::{Mode, Rights};
 use super::target::Target;
@@ -11,7 +11,6 @@ use crate::domain::access::{Asked, Grant, Held, NameAsked, VaultAsked, Visible, 
 use crate::domain::data_action::RequestKind;
 use crate::domain::{DataAction, Result, Timestamp, VaultName};
 use crate::keys::Caller;
-use crate::limits::CallerLimits;
 use crate::service::records::{Prefix, Ranges};
 use crate::service::vaults::known::Vaults;
 use std::fmt;

@@ -1,5 +1,6 @@
 //! The grants that are in force in this process: a table that is replaced as a whole, so that a check waits for nobody.
 
+use super::caller_limits::CallerLimits;
 use super::sources::{Change, Sources, Stored, Taken};
 use crate::domain::access::{AccessFile, Grant, Held, PrincipalName, Roles, Table, VaultRules};
 use crate::domain::{Error, Result, Timestamp};
@@ -43,6 +44,8 @@ pub struct AccessOptions {
     pub administrators: Vec<PrincipalName>,
     pub file: AccessFile,
     pub limits: GrantLimits,
+    /// How often one principal may ask.
+    pub per_caller: CallerLimits,
 }
 
 /// How much callers may put into the store.
@@ -111,7 +114,7 @@ impl Rights {
     /// # Errors
     /// Where roles of the file have the same name.
     pub(in crate::service) fn new(options: AccessOptions) -> Result<Self> {
-        let AccessOptions { mode, administrators, file, limits: _ } = options;
+        let AccessOptions { mode, administrators, file, limits: _, per_caller: _ } = options;
         let administrator = |(number, name)| Arc::new(Grant::of_administrator(number, name));
         let administrators = (1..).zip(administrators).map(administrator).collect();
         let stored = Stored::default();

@@ -4,7 +4,7 @@ use super::request;
 use crate::management::harness::Harness;
 use certmint::domain::access::{AccessFile, FileInput, PrincipalName};
 use certmint::domain::{DataAction, RenewalTrigger};
-use certmint::service::{AccessOptions, Caller, GrantLimits, Mode, ServiceOptions};
+use certmint::service::{AccessOptions, Caller, Mode, ServiceOptions};
 
 const RULES: &str = r#"
     [[vault_rules]]
@@ -15,12 +15,8 @@ const RULES: &str = r#"
 #[tokio::test]
 async fn a_renewal_that_the_rules_of_the_vault_do_not_allow_any_more_fails_and_says_so() {
     let administrators = vec![PrincipalName::parse("token:test").unwrap()];
-    let access = AccessOptions {
-        mode: Mode::Enforce,
-        administrators,
-        file: AccessFile::default(),
-        limits: GrantLimits::default(),
-    };
+    let access =
+        AccessOptions { mode: Mode::Enforce, administrators, file: AccessFile::default(), ..AccessOptions::default() };
     let harness = Harness::new(ServiceOptions { access, ..ServiceOptions::default() }).await;
     let caller = Caller::new("token:test", None);
     let wanted = harness.service.access().check(&caller, DataAction::CertificatesCreate, request("web", "Self"));
