@@ -71,6 +71,23 @@ impl Server {
         self.signal(Signal::STOP);
     }
 
+    /// Waits until it does nothing: what a thread asked of the system before has ended then, a flush too.
+    pub(crate) async fn until_paused(&self) {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while !self.threads_are_stopped() {
+            assert!(Instant::now() < deadline, "SIGSTOP did not stop the server within two minutes");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    fn threads_are_stopped(&self) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.as_ref().unwrap().id())).unwrap();
+        threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("stat"))).all(|stat| {
+            // After the name, which stands in parentheses; the next look misses a thread that has ended.
+            stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+        })
+    }
+
     pub(crate) fn go_on(&self) {
         self.signal(Signal::CONT);
     }
