@@ -113,7 +113,7 @@ test-lints: setup-debian setup-python setup-zlint ## What the built-in CAs sign 
 	PATH="$(abspath $(TARGET))/zlint:$(abspath $(VENV)/bin):$$PATH" \
 		CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint python -m pytest -q -rs tests/clients/lints
 
-soak: setup-debian ## Long runs: SOAK_SEEDS (20000) simulations, a year of renewals of SOAK_YEAR (1000) certificates, and SOAK_ROUNDS (100) of each fault with real processes; seeds are printed.
+soak: setup-debian ## Long runs: SOAK_SEEDS (20000) simulations, a year of renewals of SOAK_YEAR (1000) certificates, the lists of a CA with a million revoked certificates, and SOAK_ROUNDS (100) of each fault with real processes; seeds are printed.
 	SIM_FIRST=$(SOAK_FIRST) SIM_SEEDS=$(SOAK_SEEDS) $(CARGO) test --locked --profile soak --test sim whatever_breaks -- --nocapture
 	YEAR_SEED=$(SOAK_FIRST) YEAR_CERTIFICATES=$(SOAK_YEAR) YEAR_DAYS=400 $(CARGO) test --locked --profile soak --test sim year -- --nocapture
 	$(CARGO) test --locked --profile soak --test service million -- --include-ignored --nocapture

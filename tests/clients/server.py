@@ -75,6 +75,17 @@ class Server:
         here = {"CERTMINT_URL": self.url, "CERTMINT_CA": self.ca}
         return {**os.environ, **here, "CERTMINT_PORT": str(self.port), "CERTMINT_DATA": str(self.folder)}
 
+    def certmint(self, *arguments):
+        """A command of the command line, however it ends."""
+        environment = {**self.environment(), "CERTMINT_SERVER": self.url, "CERTMINT_TOKEN": "dev"}
+        return subprocess.run([BINARY, *arguments], env=environment, capture_output=True, text=True, timeout=120)
+
+    def done(self, *arguments):
+        """What a command that has to succeed prints."""
+        ended = self.certmint(*arguments)
+        assert ended.returncode == 0, f"{arguments}: {ended.stdout}{ended.stderr}\n{self.log()}"
+        return ended.stdout
+
     def kill(self):
         """As when the power goes."""
         self.process.send_signal(signal.SIGKILL)

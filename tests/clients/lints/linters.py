@@ -11,7 +11,7 @@ STANDARDS = "RFC3279,RFC5280,RFC5480,RFC5891,RFC6962,RFC8813,Community"
 
 
 def said(*command):
-    """The standard output. Linters end with the count of their findings, so the exit code says nothing."""
+    """What a linter said. Linters end with the count of their findings, so the exit code says nothing."""
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 

@@ -6,8 +6,6 @@ import subprocess
 import time
 import urllib.request
 
-from server import BINARY
-
 # The profiles of docs/issuers.md, and the others that change what is signed.
 PROFILES = {
     "server": "--max-validity P90D --validity P30D --dns *.corp.example --ip 10.0.0.0/8 --key EC-P256 --key RSA-2048+"
@@ -51,21 +49,21 @@ class Pki:
         self.server, self.port, self.folder = server, port, folder
         self.files = {}
         for issuer, how in ISSUERS.items():
-            self.certmint("issuer", "set", issuer, "--provider", "LocalCA", *words(how))
+            self.server.done("issuer", "set", issuer, "--provider", "LocalCA", *words(how))
         for profile, rules in PROFILES.items():
-            self.certmint("ca", "profile", "set", profile, "--issuer", "below", *rules.split())
+            self.server.done("ca", "profile", "set", profile, "--issuer", "below", *rules.split())
         for leaf, how in LEAVES.items():
-            self.certmint("create", leaf, *words(how), "--wait")
-            self.pem("certificate", leaf, self.certmint("get", leaf, "--pem"))
+            self.server.done("create", leaf, *words(how), "--wait")
+            self.pem("certificate", leaf, self.server.done("get", leaf, "--pem"))
         self.roll_over()
         for authority in self.authorities():
             self.authority(authority)
 
     def roll_over(self):
         """The next root, whose cross certificate is published beside its own."""
-        self.certmint("ca", "create", "--issuer", "alone", "--subject", "CN=Example Other CA 2,O=Example,C=DE")
-        self.certmint("ca", "activate", "--issuer", "alone")
-        crossed = self.certmint("ca", "export", "--issuer", "alone", "--chain", "cross")
+        self.server.done("ca", "create", "--issuer", "alone", "--subject", "CN=Example Other CA 2,O=Example,C=DE")
+        self.server.done("ca", "activate", "--issuer", "alone")
+        crossed = self.server.done("ca", "export", "--issuer", "alone", "--chain", "cross")
         for number, one in enumerate(pem_blocks(crossed)):
             self.pem("certificate", f"cross-{number}", one)
 
@@ -78,7 +76,7 @@ class Pki:
         self.answer(identifier, "good")
         empty = self.published(f"/crl/{identifier}.crl")
         self.der("crl", "list-without-entries", empty)
-        self.certmint("revoke", "server", "--reason", "superseded")
+        self.server.done("revoke", "server", "--reason", "superseded")
         self.answer(identifier, "revoked")
         return self.der("crl", "list-with-an-entry", self.other_list(f"/crl/{identifier}.crl", empty))
 
@@ -102,17 +100,11 @@ class Pki:
         self.pem("certificate", f"responder-{state}", pem_blocks(text)[0])
 
     def authorities(self):
-        return json.loads(self.certmint("ca", "list", "--output", "json"))["authorities"]
+        return json.loads(self.server.done("ca", "list", "--output", "json"))["authorities"]
 
     def published(self, path):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
             return answer.read()
-
-    def certmint(self, *arguments):
-        environment = {**self.server.environment(), "CERTMINT_SERVER": self.server.url, "CERTMINT_TOKEN": "dev"}
-        ended = subprocess.run([BINARY, *arguments], env=environment, capture_output=True, text=True, timeout=120)
-        assert ended.returncode == 0, f"{arguments}: {ended.stdout}{ended.stderr}\n{self.server.log()}"
-        return ended.stdout
 
     def pem(self, kind, name, text):
         """Keeps the first certificate of the text."""

@@ -4,7 +4,7 @@ from pki import LEAVES, broken
 
 # Findings that stay, with why.
 ACCEPTED = {
-    # A CA that may sign one level of CAs says so in its root as well: that keeps the root that follows it signable.
+    # A root says how many CAs may stand below it: one, and one more for the root that follows it.
     "w_root_ca_basic_constraints_path_len_constraint_field_present",
     # RFC 9608: a certificate that says noRevAvail names neither lists nor OCSP.
     "e_missing_crl_distrib_point",

@@ -7,23 +7,8 @@ import time
 from server import BINARY, free_port
 
 
-def certmint(server, *arguments):
-    environment = {
-        **server.environment(),
-        "CERTMINT_SERVER": server.url,
-        "CERTMINT_TOKEN": "dev",
-    }
-    return subprocess.run([BINARY, *arguments], env=environment, capture_output=True, text=True, timeout=120)
-
-
-def done(server, *arguments):
-    ended = certmint(server, *arguments)
-    assert ended.returncode == 0, f"{arguments}: {ended.stdout}{ended.stderr}\n{server.log()}"
-    return ended.stdout
-
-
 def pending(server):
-    return json.loads(done(server, "pending", "show", "web", "--output", "json"))
+    return json.loads(server.done("pending", "show", "web", "--output", "json"))
 
 
 def until(server, condition, what):
@@ -34,13 +19,13 @@ def until(server, condition, what):
 
 
 def order(server):
-    done(server, "create", "web", "--subject", "CN=web.example", "--san", "web.example", "--issuer", "plugged")
+    server.done("create", "web", "--subject", "CN=web.example", "--san", "web.example", "--issuer", "plugged")
 
 
 def completed(server, ca):
     until(server, lambda said: "completed" in said.lower(), "the certificate")
     chain = ca.home / "issued.pem"
-    chain.write_text(done(server, "get", "web", "--pem"))
+    chain.write_text(server.done("get", "web", "--pem"))
     verified = subprocess.run(
         ["openssl", "verify", "-CAfile", ca.root, "-verify_hostname", "web.example", chain],
         capture_output=True,
@@ -91,7 +76,7 @@ def test_the_plug_in_keeps_its_promises_over_tls_with_certificates_on_both_sides
 
 
 def test_an_order_is_completed_by_a_plug_in_that_comes_back_after_kill_9(ca, plugin, server):
-    done(server, "issuer", "set", "plugged", "--provider", "Plugged", *ca.options())
+    server.done("issuer", "set", "plugged", "--provider", "Plugged", *ca.options())
     plugin.kill()
     order(server)
     until(server, lambda said: "The plug-in Plugged cannot be reached" in said, "the reason")
@@ -101,10 +86,10 @@ def test_an_order_is_completed_by_a_plug_in_that_comes_back_after_kill_9(ca, plu
 
 
 def test_a_wrong_credential_waits_with_the_reason_and_is_shown_nowhere(ca, plugin, server):
-    done(server, "issuer", "set", "plugged", "--provider", "Plugged", *ca.options("wrong"))
+    server.done("issuer", "set", "plugged", "--provider", "Plugged", *ca.options("wrong"))
     order(server)
     until(server, lambda said: ca.wrong_credential in said.lower(), "the reason")
-    done(server, "issuer", "update", "plugged", *ca.options())
+    server.done("issuer", "update", "plugged", *ca.options())
     completed(server, ca)
     said = server.log() + plugin.log.read_text() + json.dumps(pending(server))
     for secret in ("secret", "wrong"):
@@ -112,6 +97,6 @@ def test_a_wrong_credential_waits_with_the_reason_and_is_shown_nowhere(ca, plugi
 
 
 def test_a_misspelt_option_is_refused_with_the_names_of_all(ca, plugin, server):
-    refused = certmint(server, "issuer", "set", "plugged", "--provider", "Plugged", *ca.options(), "--option", "rol=x")
+    refused = server.certmint("issuer", "set", "plugged", "--provider", "Plugged", *ca.options(), "--option", "rol=x")
     assert refused.returncode != 0
     assert "options.rol" in refused.stderr and "url" in refused.stderr, refused.stderr
