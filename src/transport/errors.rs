@@ -121,8 +121,8 @@ errors! {
     "purge in a vault that forbids it";
     "wait until the retention is over";
     Throttled = ResourceExhausted, TOO_MANY_REQUESTS, "Throttled";
-    "too many key requests are waiting, from this caller or in total, or the work would miss the deadline of the request";
-    "repeat after `Retry-After`; the limits are `limits.key_queue_time`, `limits.key_queue_share` and `limits.key_queue`";
+    "too many key requests are waiting, from this caller or in total, or the work would miss the deadline of the request; or a vault has as many reports of installations as it takes";
+    "repeat after `Retry-After`; the limits are `limits.key_queue_time`, `limits.key_queue_share` and `limits.key_queue`, and `vaults.installations`";
     WatchLimitExceeded = ResourceExhausted, TOO_MANY_REQUESTS, "Throttled";
     "too many watch streams of the connection, the caller or the server";
     "watch many certificates on one stream";
