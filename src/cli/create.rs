@@ -66,7 +66,7 @@ impl CreateArgs {
             tags: tags.into_iter().collect(),
             preserve_cert_order: None,
             request_id: request_id.unwrap_or_default(),
-            csr: csr.as_deref().map(merge::read).transpose()?.unwrap_or_default().into(),
+            csr: csr.as_deref().map(merge::read).transpose()?.map(Into::into),
         };
         Ok(Create { request, note, wait })
     }
@@ -85,7 +85,8 @@ pub(super) async fn run(session: &Session, output: Output, create: Create) -> Re
     let answer = answer.await?;
     let mut operation = answer.operation.ok_or_else(|| Failure::incomplete_answer("operation"))?;
     let mut resume_token = answer.resume_token;
-    if !own_request.is_empty() && !own_request::is(&own_request, &operation.csr) {
+    let has_request = own_request.is_some();
+    if own_request.is_some_and(|file| !own_request::is(&file, &operation.csr)) {
         return Err(own_request::ignored(&operation.certificate_name));
     }
     if wait {
@@ -95,7 +96,7 @@ pub(super) async fn run(session: &Session, output: Output, create: Create) -> Re
         }
         (operation, resume_token) = wait::until_end(session, output, operation, resume_token).await?;
     }
-    let chain = match wait && !own_request.is_empty() && is_completed(&operation) {
+    let chain = match wait && has_request && is_completed(&operation) {
         true => Some(own_request::chain(session, &operation).await?),
         false => None,
     };

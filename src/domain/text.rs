@@ -3,6 +3,8 @@
 //!
 //! Tags are not such text: programs write them, and only U+0000 is refused there.
 
+use super::{Error, Result};
+
 /// The first character that has no place in text that people read: a control character, one that sets the direction
 /// of text (Unicode UAX #9), one without width, or one that is none. The joiners U+200C and U+200D stand inside words
 /// of several scripts, and are only accepted between two characters beyond ASCII.
@@ -26,6 +28,20 @@ pub fn problem(text: &str) -> Option<String> {
         let kind = if c.is_control() { "a control character" } else { "an invisible character" };
         format!("It contains U+{:04X}, {kind}: remove it.", u32::from(c))
     })
+}
+
+/// Refuses text that people read where it is too long, or has characters that nobody sees.
+///
+/// # Errors
+/// Names the member.
+pub fn check(member: &str, text: &str, most: usize) -> Result<()> {
+    if text.chars().count() > most {
+        return Err(Error::field(member, format!("It is longer than {most} characters.")));
+    }
+    match problem(text) {
+        Some(problem) => Err(Error::field(member, problem)),
+        None => Ok(()),
+    }
 }
 
 /// Text of a caller, shortened for a message and without invisible characters.
@@ -129,5 +145,14 @@ mod tests {
         assert_eq!(problem("a\nb").unwrap(), "It contains U+000A, a control character: remove it.");
         assert_eq!(problem("a\u{202e}").unwrap(), "It contains U+202E, an invisible character: remove it.");
         assert_eq!(shown("a\u{202e}\n"), "\"a??\"");
+    }
+
+    #[test]
+    fn words_of_strangers_are_one_short_line() {
+        assert_eq!(readable("a\r\nb\u{202e}c\n", 9), "a b c");
+        assert_eq!(readable(&"x".repeat(9999), 500).len(), 500);
+        let error = check("note", "a\u{200b}", 2).unwrap_err();
+        assert!(error.message.contains("note") && error.message.contains("U+200B"), "{error:?}");
+        assert!(check("note", "", 2).is_ok() && check("note", "äöü", 2).is_err());
     }
 }

@@ -178,17 +178,18 @@ impl Source {
         }
     }
 
-    /// Ends the keys whose time is over, as long as nothing is fetched.
+    /// Ends the keys whose time is over, as long as nothing is fetched. Those whose time ran out during a fetch are
+    /// ended first.
     async fn end_late(&self) {
         loop {
-            let now = self.clock.now();
-            let Some(end) = self.set().and_then(|set| set.next_end(now)) else { return std::future::pending().await };
-            let left = Duration::from_millis(u64::try_from(end.0.saturating_sub(now.0)).unwrap_or(0));
-            tokio::time::sleep(left.min(LOOK_AT_CLOCK)).await;
-            if self.set().is_some_and(|set| set.end_late(self.clock.now())) {
+            let (now, set) = (self.clock.now(), self.set());
+            if set.as_ref().is_some_and(|set| set.end_late(now)) {
                 // What was remembered of their tokens is not believed any more either.
                 self.number.fetch_add(1, Ordering::SeqCst);
             }
+            let Some(end) = set.and_then(|set| set.next_end(now)) else { return std::future::pending().await };
+            let left = Duration::from_millis(u64::try_from(end.0.saturating_sub(now.0)).unwrap_or(0));
+            tokio::time::sleep(left.min(LOOK_AT_CLOCK)).await;
         }
     }
 

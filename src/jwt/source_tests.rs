@@ -159,6 +159,23 @@ async fn a_key_that_was_taken_out_goes_in_an_outage_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_whose_time_runs_out_during_a_fetch_is_ended_after_it() {
+    let followed = Followed::start(Answer::Key("a")).await;
+    followed.peer.set(Answer::Key("b"));
+    followed.after(3600).await;
+    let count = || followed.number.load(Ordering::SeqCst);
+    assert_eq!(count(), 2);
+    // A day after the first list without it, but for some seconds.
+    followed.after(86_395).await;
+    followed.peer.set(Answer::Never);
+    assert!(followed.has("a") && !followed.source.renewed().await);
+    followed.after(3).await;
+    assert_eq!((followed.has("a"), count()), (false, 2), "the fetch still runs");
+    followed.after(2).await;
+    assert_eq!(count(), 3, "what was remembered of its tokens is not believed any more");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_issuer_that_withdraws_all_its_keys_has_them_for_a_day() {
     let followed = Followed::start(Answer::Key("a")).await;
     followed.peer.set(Answer::NoKeys);

@@ -82,14 +82,14 @@ pub(crate) struct PebbleOptions {
 /// The name by which the newer pebble is known in records of dns-persist-01.
 pub(crate) const CA_NAME: &str = "ca.example";
 
-/// A pebble that `scripts/pebble.sh` built: of a version that Debian does not have. Where Go is missing there is none,
+/// A pebble that `make setup-pebble` built: of a version that Debian does not have. Where Go is missing there is none,
 /// and what needs it is skipped.
 pub(crate) fn newer_pebble() -> Option<PathBuf> {
     let target = || std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join(target()).join("pebble/pebble");
     let program = std::env::var_os("CERTMINT_PEBBLE").map_or_else(built, PathBuf::from);
     if !program.exists() {
-        eprintln!("skipped: there is no {}; scripts/pebble.sh builds it", program.display());
+        eprintln!("skipped: there is no {}; `make setup-pebble` builds it", program.display());
         return None;
     }
     Some(program)

@@ -294,7 +294,7 @@ async fn members_that_are_not_offered_are_refused_by_their_name() {
         "Property options.a has invalid value. Unknown option. LocalCA has: key_type, subject, parent, validity_months.",
     );
     let tolerated =
-        json!({"policy": body(&json!({"future": 1})), "csr": "", "profile": "", "options": {}, "future": [1]});
+        json!({"policy": body(&json!({"future": 1})), "csr": null, "profile": "", "options": {}, "future": [1]});
     client.must(create, &tolerated.to_string()).await;
 }
 

@@ -16,7 +16,7 @@ async fn the_file_is_sent_as_it_is_and_the_answer_compared_with_it() {
         let ended = fake.run(&["create", "web", "--csr", file.to_str().unwrap(), "--issuer", "corp"]).await;
         assert_eq!(ended.code, 0, "{ended:?}");
         let sent = fake.part().created.pop().unwrap();
-        assert_eq!(sent.csr, content);
+        assert_eq!(sent.csr.unwrap(), content);
         let policy = sent.policy.unwrap();
         assert_eq!((policy.issuer.unwrap().name.as_str(), policy.x509_properties), ("corp", None));
         assert!(ended.out.starts_with("certificate  web\n"), "{}", ended.out);

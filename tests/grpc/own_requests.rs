@@ -20,7 +20,7 @@ async fn with_ca() -> Server {
 fn create(name: &str, csr: Vec<u8>) -> CreateCertificateRequest {
     let issuer = Some(IssuerParameters { name: "corp".into(), ..Default::default() });
     let policy = Some(CertificatePolicy { issuer, ..Default::default() });
-    CreateCertificateRequest { certificate_name: name.into(), policy, csr: csr.into(), ..Default::default() }
+    CreateCertificateRequest { certificate_name: name.into(), policy, csr: Some(csr.into()), ..Default::default() }
 }
 
 async fn completed(server: &Server, token: String) -> PendingOperation {
@@ -73,7 +73,7 @@ async fn a_repeat_with_the_same_request_in_another_form_answers_the_first() {
     let (server, own) = (with_ca().await, OwnKey::new(P256));
     let csr = own.csr("/CN=web.example", &[], "");
     let with = |csr: &[u8]| CreateCertificateRequest {
-        csr: csr.to_vec().into(),
+        csr: Some(csr.to_vec().into()),
         policy: None,
         ..create_as("web", "Unknown", ID)
     };

@@ -262,6 +262,7 @@ async fn a_ca_that_the_one_above_revoked_says_so_signs_no_other_and_is_not_activ
     harness.work().await;
     let failed = harness.store.body("pending/default/after").await.unwrap().to_string();
     assert!(failed.contains("was revoked by the CA above it"), "{failed}");
+    assert!(failed.contains("Certificate issuer error"), "it is nothing that the caller asked for: {failed}");
     let control = harness.service.issuers().control();
     let verdict = control.try_issuer(permit(&harness.service, (vault(), name("issuing"))).await).await.unwrap();
     assert!(verdict.warnings.iter().any(|it| it.contains("was revoked")), "{verdict:?}");

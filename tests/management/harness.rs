@@ -49,6 +49,8 @@ pub(crate) struct Counting {
     out_of_reach: Mutex<Option<&'static str>>,
     /// What takes place once, before the next commit that writes the record of this key.
     interlude: Mutex<Option<(String, BoxFuture<'static, ()>)>>,
+    /// What takes place once, before the record of this key is read so many times more.
+    before_read: Mutex<Option<(String, usize, BoxFuture<'static, ()>)>>,
     /// What somebody else does to the next batches that write such a record.
     other: Mutex<Option<(Other, &'static str)>>,
     /// Two commits that write this record wait for each other.
@@ -127,9 +129,29 @@ impl Counting {
         *self.interlude.lock().unwrap() = Some((key.to_owned(), Box::pin(takes_place)));
     }
 
+    /// Lets something take place after the record of this key was read `times` times, before it is read again.
+    pub(crate) fn after_reads_of(
+        &self,
+        key: &str,
+        times: usize,
+        takes_place: impl Future<Output = ()> + Send + 'static,
+    ) {
+        *self.before_read.lock().unwrap() = Some((key.to_owned(), times, Box::pin(takes_place)));
+    }
+
+    fn read_interlude(&self, key: &str) -> Option<BoxFuture<'static, ()>> {
+        let mut next = self.before_read.lock().unwrap();
+        let (_, left, _) = next.as_mut().filter(|(of, _, _)| of == key)?;
+        if *left > 0 {
+            *left -= 1;
+            return None;
+        }
+        next.take().map(|(_, _, takes_place)| takes_place)
+    }
+
     /// Whether it took place.
     pub(crate) fn took_place(&self) -> bool {
-        self.interlude.lock().unwrap().is_none()
+        self.interlude.lock().unwrap().is_none() && self.before_read.lock().unwrap().is_none()
     }
 
     fn interlude(&self, batch: &Batch) -> Option<BoxFuture<'static, ()>> {
@@ -162,6 +184,9 @@ impl Around for Counting {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Record>, StoreError> {
+        if let Some(takes_place) = self.read_interlude(key) {
+            takes_place.await;
+        }
         self.asked.fetch_add(1, Ordering::SeqCst);
         if self.out_of_reach.lock().unwrap().is_some_and(|prefix| key.starts_with(prefix)) {
             return Err(StoreError::Unavailable("no answer".into()));
@@ -234,6 +259,7 @@ impl Harness {
             left: AtomicUsize::new(usize::MAX),
             out_of_reach: Mutex::new(None),
             interlude: Mutex::new(None),
+            before_read: Mutex::new(None),
             other: Mutex::new(None),
             meeting: Mutex::new(None),
             outdated: Mutex::new(None),

@@ -318,3 +318,26 @@ async fn a_revocation_is_on_a_list_soon_though_the_clock_was_an_hour_ahead() {
     let crl = &harness.store.body(&listed[0].key).await.unwrap()["value"]["revocation"]["crl"];
     assert!(crl.is_number(), "{listed:?}");
 }
+
+#[tokio::test]
+async fn an_operation_whose_record_in_the_log_is_damaged_waits_and_says_so() {
+    let harness = Harness::new(ServiceOptions::default()).await;
+    set(&harness).await;
+    began(&harness, "web").await;
+    let intended = log(&harness).await.remove(0).issued;
+    let place = format!("issued/{}/{}", intended.authority, intended.serial);
+    let good = harness.store.get(&place).await.unwrap().unwrap();
+    let put =
+        |body: &[u8], expected| Put { key: place.clone(), expected: Some(expected), body: body.into(), due: None };
+    let damaged = Batch { puts: vec![put(b"damaged", good.revision)], ..Batch::default() };
+    let revision = harness.store.commit(damaged).await.unwrap();
+    harness.work().await;
+    let waits = harness.store.body("pending/default/web").await.unwrap().to_string();
+    assert!(waits.contains(&format!("The record {place}")), "{waits}");
+    // Once it was restored.
+    let restored = Batch { puts: vec![put(&good.body, revision)], ..Batch::default() };
+    harness.store.commit(restored).await.unwrap();
+    harness.clock.advance(Duration::from_secs(120));
+    harness.work().await;
+    assert_eq!(states(&harness).await, [("web".to_owned(), IssuedState::Issued)]);
+}

@@ -89,19 +89,19 @@ async fn without_the_record_of_the_last_changes_everything_is_read_and_changes_g
 }
 
 #[tokio::test]
-async fn where_that_record_was_changed_nothing_is_and_it_is_named() {
-    let place = filled().await;
-    place.edit(LAST, "\"number\":3", "\"number\":9");
-    let life = place.open().await;
-    assert_eq!(grants(&life).await, [ONE, TWO]);
-    life.refuses("default", &format!("DELETE {ASSIGNMENTS}/{ONE}"), LAST).await;
-    drop(life);
-    assert_eq!(findings(&place).await, [(LAST.to_owned(), Repair::Remove)]);
-    let store = place.store();
-    let sealer = Arc::new(Place::sealer());
-    Inspection::new(&store, sealer, Duration::ZERO, Timestamp(0)).await.unwrap().remove(LAST).await.unwrap();
-    drop(store);
-    let life = place.open().await;
-    life.ok("default", &format!("DELETE {ASSIGNMENTS}/{ONE}"), "").await;
-    assert_eq!(grants(&life).await, [TWO]);
+async fn where_that_record_was_damaged_it_is_named_and_the_next_change_makes_another() {
+    let damages: [fn(&Place); 2] =
+        [|place| place.edit(LAST, "\"number\":3", "\"number\":9"), |place| place.write(LAST, "damaged")];
+    for damage in damages {
+        let place = filled().await;
+        damage(&place);
+        assert_eq!(findings(&place).await, [(LAST.to_owned(), Repair::Remove)]);
+        let life = place.open().await;
+        assert_eq!(grants(&life).await, [ONE, TWO]);
+        life.ok("default", &format!("DELETE {ASSIGNMENTS}/{ONE}"), "").await;
+        assert_eq!(grants(&life).await, [TWO]);
+        drop(life);
+        assert!(findings(&place).await.is_empty());
+        assert_eq!(grants(&place.open().await).await, [TWO]);
+    }
 }

@@ -1,11 +1,12 @@
 //! What callers write: ids that they choose, and as much of their text as an answer repeats.
 
+use crate::domain::text::readable;
 use crate::domain::{Error, Result};
 use uuid::Uuid;
 
-/// As much of a caller's text as fits into a message: 80 characters, without control characters.
+/// As much of a caller's text as fits into a message: 80 characters that can be seen.
 pub fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(80).collect()
+    readable(text, 80)
 }
 
 /// The id that a caller chose for a grant or a role. All zeros are refused: that is what a variable holds that nobody

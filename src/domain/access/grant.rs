@@ -6,6 +6,7 @@ use super::principal::PrincipalName;
 use super::requested::Requested;
 use super::role::{Role, Roles};
 use super::rules::{Rules, RulesInput, Violation};
+use crate::domain::text;
 use crate::domain::{DataAction, Error, Result, Timestamp, VaultName};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -163,9 +164,7 @@ impl Grant {
         let names = patterns("names", names.as_deref())?;
         let issuers = patterns("issuers", issuers.as_deref())?;
         let rules = rules.as_ref().map(Rules::parse).transpose()?.map(Box::new);
-        if note.chars().count() > MAX_NOTE || note.chars().any(char::is_control) {
-            return Err(Error::field("note", format!("It has up to {MAX_NOTE} characters in one line.")));
-        }
+        text::check("note", note, MAX_NOTE)?;
         Ok(Self {
             id,
             source,
@@ -205,8 +204,10 @@ impl Grant {
             roles => MayGrant::These(roles.iter().map(|id| known(id)).collect::<Result<_>>()?),
         };
         let role = roles.get(id_of_role).cloned().unwrap_or_else(|| Arc::new(Role::missing(id_of_role)));
-        // Any role that is there: what depends on it comes from here.
-        let reader = GrantInput { role: "Key Vault Reader".to_owned(), may_grant: Vec::new(), ..written.clone() };
+        // Any role that is there: what depends on it comes from here. A note of before may have what none has today.
+        let role_there = "Key Vault Reader".to_owned();
+        let note = text::readable(&written.note, MAX_NOTE);
+        let reader = GrantInput { role: role_there, may_grant: Vec::new(), note, ..written.clone() };
         Ok(Self { role, may_grant, ..Self::parse(&reader, id, Source::Store(made), roles)? })
     }
 
@@ -339,6 +340,7 @@ mod tests {
             (GrantInput { may_grant: vec!["x".into()], ..input() }, "may_grant"),
             (GrantInput { expires: Some("tomorrow".into()), ..input() }, "expires"),
             (GrantInput { note: "a\nb".into(), ..input() }, "note"),
+            (GrantInput { note: "a\u{202e}b".into(), ..input() }, "note"),
         ] {
             let message = parse(&wrong).unwrap_err().message;
             assert!(message.starts_with(&format!("Property {member} has invalid value.")), "{message}");

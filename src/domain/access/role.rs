@@ -4,6 +4,7 @@ use super::action_set::ActionSet;
 use super::built_in::{BUILT_IN, BuiltIn};
 use super::given::shown;
 use super::grant::Made;
+use crate::domain::text;
 use crate::domain::{DataAction, Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -56,12 +57,11 @@ impl Role {
     /// A role of an installation's own.
     pub fn custom(id: Uuid, name: &str, description: &str, patterns: Vec<String>, source: RoleSource) -> Result<Self> {
         let name = name.trim();
-        if name.is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
+        if name.is_empty() {
             return Err(Error::field("name", format!("A role has a name of 1 to {MAX_NAME} characters.")));
         }
-        if description.chars().count() > MAX_DESCRIPTION || description.chars().any(char::is_control) {
-            return Err(Error::field("description", format!("It has up to {MAX_DESCRIPTION} characters in one line.")));
-        }
+        text::check("name", name, MAX_NAME)?;
+        text::check("description", description, MAX_DESCRIPTION)?;
         if patterns.is_empty() || patterns.len() > MAX_PATTERNS {
             return Err(Error::field("actions", format!("A role has 1 to {MAX_PATTERNS} data actions.")));
         }
@@ -81,6 +81,12 @@ impl Role {
         }
         let actions = actions(patterns.iter().map(String::as_str));
         Ok(Self { id, name: name.to_owned(), description: description.to_owned(), patterns, actions, source })
+    }
+
+    /// One of the store. What a version before wrote may have characters that are refused today.
+    pub fn restored(id: Uuid, name: &str, description: &str, patterns: Vec<String>, made: Made) -> Result<Self> {
+        let (name, description) = (text::readable(name, MAX_NAME), text::readable(description, MAX_DESCRIPTION));
+        Self::custom(id, &name, &description, patterns, RoleSource::Store(made))
     }
 
     /// What the administrators of the configuration have: everything. It is not in the list of roles.
@@ -159,8 +165,16 @@ impl Roles {
         })
     }
 
-    /// Adds a custom role, or replaces the one of this id. A name belongs to one role.
+    /// Adds a custom role, or replaces the one of this id. A name belongs to one role, is none of what stands for a role
+    /// elsewhere, and looks like itself alone.
     pub fn set(&mut self, role: Role) -> Result<()> {
+        if role.name == "*" || Uuid::try_parse(&role.name).is_ok() {
+            let problem = "A role is also named by its id, and * stands for every role: give it another name.";
+            return Err(Error::field("name", problem));
+        }
+        if role.name.split_whitespace().collect::<Vec<_>>().join(" ") != role.name {
+            return Err(Error::field("name", "One space separates the words of a name."));
+        }
         if self.0.get(&role.id).is_some_and(|old| old.source == RoleSource::BuiltIn) {
             return Err(Error::field("id", format!("{} is a built-in role, which cannot be changed.", role.id)));
         }
@@ -215,7 +229,8 @@ mod tests {
         assert!(roles.named("RENEWER").unwrap().actions.has(DataAction::SecretsGet), "replaced");
         for (name, patterns, problem) in [
             ("", &["*"][..], "A role has a name"),
-            ("a\nb", &["*"], "A role has a name"),
+            ("a\nb", &["*"], "U+000A, a control character"),
+            ("\u{202e}a", &["*"], "U+202E, an invisible character"),
             ("a", &[], "1 to 64 data actions"),
             ("a", &["certificates/read"], "is not a data action"),
             ("a", &["Microsoft.KeyVault/vaults/certificates/ read"], "is not a data action"),
@@ -226,6 +241,10 @@ mod tests {
         let all = |id: Uuid, name: &str| Role::custom(id, name, "", vec!["*".to_owned()], RoleSource::File).unwrap();
         let taken = all(Uuid::from_u128(8), "key vault reader");
         assert!(roles.set(taken).unwrap_err().message.contains("already"));
+        for name in ["*", "a4417e6f-fecd-4de8-b567-7b0420556985", "certmint\u{a0}Requester", "certmint  Requester"] {
+            let refused = roles.set(all(Uuid::from_u128(8), name)).unwrap_err().message;
+            assert!(refused.contains("name"), "{name}: {refused}");
+        }
         let reader = all(BUILT_IN[1].1, "Mine");
         assert!(roles.set(reader).unwrap_err().message.contains("built-in"));
     }

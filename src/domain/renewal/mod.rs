@@ -14,6 +14,7 @@ pub use plan::{Because, NotRenewed, Plan, Step, plan};
 pub use valid::Valid;
 
 use super::{CertificateEntry, Pause, RequestId, Timestamp, Version};
+use crate::domain::text::readable;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -181,7 +182,7 @@ impl Renewal {
     pub fn put_off(&mut self, now: Timestamp, wait: Duration, note: impl Into<String>) {
         self.tries.looked = Some(now);
         self.tries.next_try = Some(now.plus(wait));
-        self.tries.note = shown(&note.into());
+        self.tries.note = readable(&note.into(), MAX_NOTE);
     }
 
     /// An operation was begun, or refused before it began.
@@ -216,12 +217,6 @@ impl Renewal {
     pub fn is_new(&self) -> bool {
         *self == Self::new(self.version)
     }
-}
-
-/// One line of bounded length.
-fn shown(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_NOTE).collect();
-    line.trim().to_owned()
 }
 
 /// A share from 0 to 1 that belongs to the version: drawn with its random identifier, and kept with it.

@@ -1,5 +1,6 @@
 //! The JSON of ACME (RFC 8555 section 7.1; profiles; RFC 9773), as far as it is read.
 
+use crate::domain::text::readable;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -155,10 +156,10 @@ impl fmt::Display for Problem {
             let who = identifier.as_ref().map_or("", |identifier| identifier.value.as_str());
             text.push_str(&format!(" [{who}: {detail} ({})]", short(kind)));
         }
-        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(1000).collect();
+        let text = readable(&text, 1000);
         let name = if self.name().is_empty() { self.kind.as_str() } else { self.name() };
-        let name: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
-        match (text.trim(), name.as_str()) {
+        let name = readable(name, 100);
+        match (text.as_str(), name.as_str()) {
             ("", "") => f.write_str("no reason was given"),
             ("", name) => f.write_str(name),
             (text, "") => f.write_str(text),

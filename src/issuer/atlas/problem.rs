@@ -1,5 +1,6 @@
 //! What an error of the HVCA API means for the request.
 
+use crate::domain::text::readable;
 use crate::issuer::IssuerError;
 use crate::outbound;
 use std::time::Duration;
@@ -68,8 +69,8 @@ impl Failure {
 
 /// What people read: one line of bounded length.
 fn said(status: u16, description: &str) -> String {
-    let text: String = description.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect();
-    match text.trim().trim_end_matches('.') {
+    let text = readable(description, 400);
+    match text.trim_end_matches('.') {
         "" => format!("GlobalSign answered {status} without a reason."),
         text => format!("GlobalSign answered {status}: {text}."),
     }

@@ -6,6 +6,7 @@ use super::problem::Verdict;
 use super::request::{body, names};
 use super::state::Saved;
 use crate::clock::Clock;
+use crate::domain::text::readable;
 use crate::issuer::answers::{is_for_request, pem_chain};
 use crate::issuer::polls::next_wait;
 use crate::issuer::provider::{Order, Progress};
@@ -157,7 +158,7 @@ impl Run<'_> {
             }
             other => {
                 warn!(status = other, serial, "GlobalSign answered a status that is not known");
-                let other: String = other.chars().filter(|c| !c.is_control()).take(40).collect();
+                let other = readable(other, 40);
                 return Ok(self.poll(format!("GlobalSign's status of the certificate is {other:?}.")));
             }
         }

@@ -1,6 +1,7 @@
 //! What an error of CertCentral means for the order.
 
 use super::wire::ApiError;
+use crate::domain::text::readable;
 use crate::issuer::IssuerError;
 use crate::outbound;
 use std::time::Duration;
@@ -112,7 +113,7 @@ fn said(status: u16, errors: &[ApiError]) -> String {
     };
     let texts: Vec<String> = errors.iter().map(one).filter(|text| !text.is_empty()).collect();
     let text = if texts.is_empty() { "no reason was given".to_owned() } else { texts.join("; ") };
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect();
+    let text = readable(&text, 400);
     format!("DigiCert answered {status}: {text}.")
 }
 

@@ -9,6 +9,7 @@ use super::settings::{Organization, validates_names_alone};
 use super::state::{DigiCertState, Phase, Saved};
 use super::submit::Placing;
 use super::wire;
+use crate::domain::text::readable;
 use crate::issuer::dns::{SolveError, Tools};
 use crate::issuer::polls::next_wait;
 use crate::issuer::provider::{Action, ActionKind, Order, Progress};
@@ -187,7 +188,7 @@ impl Run<'_> {
             }
             other => {
                 warn!(status = other, order = self.number(), "DigiCert answered a status that is not known");
-                let other: String = other.chars().filter(|c| !c.is_control()).take(40).collect();
+                let other = readable(other, 40);
                 Ok(self.poll(format!("DigiCert's status of the order is {other:?}."), Vec::new()))
             }
         }

@@ -3,6 +3,7 @@
 
 use super::{SolveError, Solver, TxtRecord};
 use crate::domain::duration;
+use crate::domain::text::readable;
 use async_trait::async_trait;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -99,7 +100,7 @@ impl Exec {
         }
         // What the program printed is for the operator, not for everyone who reads the operation.
         let last: String = String::from_utf8_lossy(&output.stderr).chars().rev().take(500).collect();
-        let last: String = last.chars().rev().filter(|c| !c.is_control()).collect();
+        let last = readable(&last.chars().rev().collect::<String>(), 500);
         warn!(program = %shown, action, domain = record.domain, status = %output.status, stderr = last, "a DNS hook failed");
         Err(SolveError::Retry(format!("The DNS hook {shown} failed to {action} {}: {}.", record.owner, output.status)))
     }

@@ -1,6 +1,7 @@
 //! What an error of GlobalSign means for the order, by its number.
 
 use super::soap::Node;
+use crate::domain::text::readable;
 use crate::issuer::IssuerError;
 use crate::outbound;
 use std::time::Duration;
@@ -67,7 +68,7 @@ fn classify(errors: &[(i64, String, String)]) -> Verdict {
         format!("{message} ({number}{field})")
     };
     let text: String = errors.iter().map(one).collect::<Vec<_>>().join("; ");
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect();
+    let text = readable(&text, 400);
     let message = format!("GlobalSign refused: {text}.");
     let of_request = |(number, field, _): &(i64, String, String)| {
         let field = field.to_ascii_lowercase();

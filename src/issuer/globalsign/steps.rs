@@ -10,6 +10,7 @@ use super::soap::{Node, element};
 use super::state::Saved;
 use crate::clock::Clock;
 use crate::domain::Timestamp;
+use crate::domain::text::readable;
 use crate::issuer::answers::{is_for_request, pem_chain};
 use crate::issuer::polls::next_wait;
 use crate::issuer::provider::{Action, ActionKind, Order, Progress};
@@ -180,7 +181,7 @@ impl Run<'_> {
             "1" | "2" => Ok(self.poll(format!("GlobalSign is working on the order {order}."))),
             other => {
                 warn!(status = other, order, "GlobalSign answered a status that is not known");
-                let other: String = other.chars().filter(|c| !c.is_control()).take(40).collect();
+                let other = readable(other, 40);
                 Ok(self.poll(format!("GlobalSign's status of the order is {other:?}.")))
             }
         }

@@ -19,7 +19,7 @@ const RETRY: Duration = Duration::from_millis(500);
 /// The record of the last changes as it was when this process caught up with it.
 pub(in crate::service) struct CaughtUp {
     pub(super) record: Option<Record>,
-    /// An error where it does not verify.
+    /// As if there were none, where it is damaged; an error where a newer version wrote it, or its master key is missing.
     pub(super) changes: Result<RightsChanges>,
 }
 
@@ -64,8 +64,11 @@ impl GrantObjects {
         let mut known = self.rights.known().lock().await;
         let record = self.context.store.get(key::rights_changes().as_str()).await?;
         let revision = record.as_ref().map(|record| record.revision);
-        let changes =
-            record.as_ref().map_or_else(|| Ok(RightsChanges::default()), |record| self.context.records.read(record));
+        // In place of a damaged one the next change makes another, with a history of its own.
+        let changes = match &record {
+            Some(record) => self.context.records.unless_damaged(record).map(Option::unwrap_or_default),
+            None => Ok(RightsChanges::default()),
+        };
         if known.is_read && known.revision == revision {
             return Ok(CaughtUp { record, changes });
         }

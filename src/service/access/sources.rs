@@ -1,7 +1,7 @@
 //! Where the grants and roles in force come from: the configuration, its file, and the store. They are kept apart, so
 //! that each can be replaced without the others, and make one table.
 
-use crate::domain::access::{AccessFile, Grant, Made, PrincipalName, Role, RoleSource, Roles, Source, Table};
+use crate::domain::access::{AccessFile, Grant, Made, PrincipalName, Role, Roles, Source, Table};
 use crate::domain::{Result, Timestamp};
 use crate::service::records::{GrantRecord, RoleRecord};
 use std::collections::{BTreeMap, HashMap};
@@ -147,7 +147,7 @@ pub(super) fn grant(record: &GrantRecord, roles: &Roles) -> Option<Arc<Grant>> {
 pub(super) fn role(record: &RoleRecord) -> Result<Role> {
     let RoleRecord { id, name, description, actions, changed, changed_by } = record;
     let made = Made { at: *changed, by: changed_by.clone() };
-    Role::custom(*id, name, description, actions.clone(), RoleSource::Store(made))
+    Role::restored(*id, name, description, actions.clone(), made)
 }
 
 /// What is stored of a grant.

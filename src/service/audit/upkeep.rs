@@ -61,7 +61,10 @@ impl AuditTrail {
 
     /// Removes what is older than the retention, and, where it is weighed, what is above its bytes. Another replica may do
     /// the same: who comes second is refused, and looks again a minute later. Whether there is more to remove.
-    async fn trim(&self, weigh: bool, shutdown: &CancellationToken) -> Result<bool> {
+    ///
+    /// # Errors
+    /// Where the store is not available; what was removed until then is.
+    pub async fn trim(&self, weigh: bool, shutdown: &CancellationToken) -> Result<bool> {
         let options = self.context.writes.ledger().options();
         let mut before = self.now().minus(options.retention);
         if weigh && let Some(above) = self.above(options.retention_bytes).await? {
@@ -82,18 +85,34 @@ impl AuditTrail {
     /// Removes the oldest lines before a time; whether there may be more.
     pub(super) async fn trim_step(&self, before: Timestamp) -> Result<bool> {
         let (prefix, end) = (key::audit_lines(), format!("{}{}", key::audit_lines().as_str(), audit_time(before)));
-        let mut records = self.context.store.list(prefix.as_str(), "", STEP).await?;
-        let full = records.len() == STEP;
-        let older = records.partition_point(|record| record.key < end);
-        let more = full && older == records.len();
-        records.truncate(older);
-        if records.is_empty() {
-            return Ok(false);
-        }
+        let mut after = String::new();
+        let (last, deletes, more) = loop {
+            let mut records = self.context.store.list(prefix.as_str(), &after, STEP).await?;
+            let full = records.len() == STEP;
+            let older = records.partition_point(|record| record.key < end);
+            let more = full && older == records.len();
+            records.truncate(older);
+            let Some(last_key) = records.last().map(|record| record.key.clone()) else { return Ok(false) };
+            let (last, deletes) = self.removable(records);
+            if !deletes.is_empty() {
+                break (last, deletes, more);
+            }
+            // However many were changed outside, those behind them are removed.
+            after = last_key;
+        };
+        let facts = Facts { outcome: "done".into(), ..of_service("retention") };
+        let notes =
+            Notes { count: Some(deletes.len() as u64), removed: last.into_values().collect(), ..Notes::default() };
+        let entry = self.context.writes.ledger().line(LineKind::Trim, facts, notes, None)?;
+        self.write(entry, Batch { deletes, ..Batch::default() }).await.map(|_| more)
+    }
+
+    /// What is removed of these lines, and the last one of each writer. One that was changed outside is refused, and stays
+    /// for whoever looks into it.
+    fn removable(&self, records: Vec<Record>) -> (BTreeMap<String, Removed>, Vec<Delete>) {
         let mut last: BTreeMap<String, Removed> = BTreeMap::new();
         let mut deletes = Vec::with_capacity(records.len());
         for record in records {
-            // One that was changed outside is refused, and stays for whoever looks into it.
             if let Ok(line) = self.context.records.read::<AuditLine>(&record)
                 && let Ok(Line { seq, writer, .. }) = serde_json::from_str(line.text())
             {
@@ -103,14 +122,7 @@ impl AuditTrail {
                 deletes.push(Delete { key, expected: revision });
             }
         }
-        if deletes.is_empty() {
-            return Ok(false);
-        }
-        let facts = Facts { outcome: "done".into(), ..of_service("retention") };
-        let notes =
-            Notes { count: Some(deletes.len() as u64), removed: last.into_values().collect(), ..Notes::default() };
-        let entry = self.context.writes.ledger().line(LineKind::Trim, facts, notes, None)?;
-        self.write(entry, Batch { deletes, ..Batch::default() }).await.map(|_| more)
+        (last, deletes)
     }
 
     /// The beginning of the oldest hour that may stay, so that what is left has no more bytes than these.

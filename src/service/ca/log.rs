@@ -102,7 +102,8 @@ impl IssuedLog {
     }
 
     /// Adds to the batch that ends an operation how it ended for its intent, if it has one. Answers what to
-    /// [`IssuedLog::count`] once it is committed.
+    /// [`IssuedLog::count`] once it is committed: a certificate that was revoked since its step began is abandoned, and
+    /// must not be handed out.
     pub(in crate::service) async fn end(
         &self,
         batch: &mut Batch,
@@ -118,10 +119,10 @@ impl IssuedLog {
             return Ok(None);
         }
         let issued = match ended {
-            Ended::Issued(cer) => {
+            Ended::Issued(cer) if issued.revocation.is_none() => {
                 IssuedRecord { state: IssuedState::Issued, tbs: None, cer: Some(Blob(cer.to_vec())), ..issued }
             }
-            Ended::Abandoned => IssuedRecord { state: IssuedState::Abandoned, ..issued },
+            Ended::Issued(_) | Ended::Abandoned => IssuedRecord { state: IssuedState::Abandoned, ..issued },
         };
         let due = self.forgotten_at(&issued);
         batch.puts.push(self.context.records.replace(&record, &issued, due)?);

@@ -178,6 +178,10 @@ impl Certificates {
         let hidden = Record { key: entry_key.to_string(), revision: first, body: Vec::new(), due: None };
         self.context.records.put_entry(&mut batch, Some(&hidden), &entry)?;
         self.context.try_commit(batch).await?.ok_or_else(contended)?;
+        // A key that was reported since it was looked at first. One that is reported from here on finds the versions.
+        for version in self.disable_compromised(&mut entry, &mut versions).await? {
+            self.disable(&vault, &name, version).await?;
+        }
         let newest = versions.into_iter().find(|version| Some(version.version) == entry.latest);
         let newest = newest.ok_or_else(backup::corrupt)?;
         Ok(CertificateView::issued(newest, entry, false).with(self.context.recovery(&vault)))

@@ -50,20 +50,23 @@ impl Certificates {
     }
 
     /// Versions that come from a backup are as they were when it was made; their keys may have been reported since.
+    /// Answers which were disabled.
     pub(super) async fn disable_compromised(
         &self,
         entry: &mut CertificateEntry,
         versions: &mut [Certificate],
-    ) -> Result<()> {
+    ) -> Result<Vec<Version>> {
+        let mut disabled = Vec::new();
         for version in versions.iter_mut().filter(|version| version.enabled) {
             if self.is_compromised(&version.cer.0).await? {
                 version.enabled = false;
+                disabled.push(version.version);
                 if entry.latest == Some(version.version) {
                     entry.summary = Some(VersionSummary::of(version, chain::thumbprint(&version.cer.0)));
                 }
             }
         }
-        Ok(())
+        Ok(disabled)
     }
 
     /// # Errors

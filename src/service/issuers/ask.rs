@@ -7,10 +7,11 @@ use super::states::Kept;
 use super::windows::paused;
 use crate::domain::issued::IntentRef;
 use crate::domain::pending::{Event, State};
+use crate::domain::text;
 use crate::domain::{Action, Blob, Error, IssuerName, Operation, OperationError, Reason, RequestId, Result, Timestamp};
 use crate::issuer::provider::{self, Needs, Order, Progress, Provider};
 use crate::issuer::{Checkpoint, FailureClass, IssuerError, Step, in_trace_of};
-use crate::service::records::{PendingRecord, key};
+use crate::service::records::{PendingRecord, concerns_a_record, key};
 use crate::store::Batch;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -91,11 +92,19 @@ const MAX_NOTE: usize = 500;
 const MAX_ACTIONS: usize = 250;
 
 impl Issuing {
-    /// One call of the issuer, cut before the lease runs out.
+    /// One call of the issuer, cut before the lease runs out. Where a record that the order needs is damaged, it waits
+    /// and says for what.
     ///
     /// # Errors
     /// Where the store does not let the answer be prepared; the step is repeated.
     pub(in crate::service) async fn ask(&self, pending: &PendingRecord, until: Timestamp) -> Result<Asked> {
+        match self.ask_issuer(pending, until).await {
+            Err(error) if concerns_a_record(&error) => Ok(open(pending, Some(error.message), None).into()),
+            asked => asked,
+        }
+    }
+
+    async fn ask_issuer(&self, pending: &PendingRecord, until: Timestamp) -> Result<Asked> {
         let operation = &pending.operation;
         let signer = match self.find_signer(pending).await? {
             Ok(found) => found,
@@ -181,7 +190,7 @@ impl Issuing {
                 let progress = changed || next != *before;
                 // Only an order that moved may go on at once; the others would turn in circles.
                 let least = if progress { Duration::ZERO } else { AGAIN.0 };
-                let note = details.map(|text| shown(&text));
+                let note = details.map(|text| text::readable(&text, MAX_NOTE));
                 Outcome::Open { progress, checkpoint: next, note, actions, again: again.clamp(least, AGAIN.1) }
             }
             Step::Issued { chain } => Outcome::Issued(chain),
@@ -305,10 +314,10 @@ fn was_asked(answer: &Result<Result<Progress, IssuerError>, Elapsed>) -> bool {
 fn fault_of(answer: &Result<Result<Progress, IssuerError>, Elapsed>) -> Option<String> {
     match answer {
         Ok(Ok(Progress { step: Step::Failed { class: FailureClass::IssuerError, message }, .. })) => {
-            Some(shown(message))
+            Some(text::readable(message, MAX_NOTE))
         }
         Ok(Ok(_)) => None,
-        Ok(Err(error)) => Some(shown(&error.to_string())),
+        Ok(Err(error)) => Some(text::readable(&error.to_string(), MAX_NOTE)),
         Err(_) => Some("The issuer did not answer in time.".to_owned()),
     }
 }
@@ -336,7 +345,7 @@ fn open(pending: &PendingRecord, note: Option<String>, after: Option<Duration>) 
     let again = after.unwrap_or_else(|| jittered(Duration::from_secs(BACKOFF[step]), pending.operation.request_id));
     Outcome::Open {
         checkpoint: Checkpoint(pending.checkpoint.0.clone()),
-        note: note.map(|text| shown(&text)),
+        note: note.map(|text| text::readable(&text, MAX_NOTE)),
         actions: match &pending.operation.state {
             State::Issuing { actions, .. } => actions.clone(),
             _ => Vec::new(),
@@ -360,13 +369,7 @@ pub(in crate::service) fn failure(class: FailureClass, message: &str) -> Operati
         FailureClass::RequestRejected => "Request rejected",
         FailureClass::IssuerError => "Certificate issuer error",
     };
-    OperationError { code: code.to_owned(), message: shown(message) }
-}
-
-/// Words of an issuer: one line, of bounded length.
-fn shown(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_NOTE).collect();
-    line.trim().to_owned()
+    OperationError { code: code.to_owned(), message: text::readable(message, MAX_NOTE) }
 }
 
 #[cfg(test)]
@@ -379,12 +382,6 @@ mod tests {
             let wait = jittered(Duration::from_secs(10), RequestId::parse(id).unwrap());
             assert!((8.0..=12.001).contains(&wait.as_secs_f64()), "{wait:?}");
         }
-    }
-
-    #[test]
-    fn words_of_an_issuer_are_one_short_line() {
-        assert_eq!(shown("a\r\nb\n"), "a  b");
-        assert_eq!(shown(&"x".repeat(9999)).len(), MAX_NOTE);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::Issuing;
 use super::ask::{Asked, Outcome, Signer, failure, order};
 use crate::domain::issued::{IssuedFor, IssuedState};
 use crate::domain::pending::Event;
-use crate::domain::{Result, Serial, VaultName};
+use crate::domain::{OperationError, Result, Serial, VaultName};
 use crate::issuer::provider::{Intent, Provider, State};
 use crate::issuer::{Checkpoint, FailureClass};
 use crate::keys::authority;
@@ -107,7 +107,7 @@ impl Issuing {
             let problem = format!(
                 "The certificate of \"{ca}\" was revoked by the CA above it on {on}: clients refuse what is below. Make and activate another CA of the issuer (certmint ca create)."
             );
-            let error = failure(FailureClass::RequestRejected, &problem);
+            let error = failure(FailureClass::IssuerError, &problem);
             return Ok(Stored::Instead(Box::new(Outcome::Ended(Event::Failed(error)).into())));
         }
         let active = held.and_then(|held| authority::identifier(&held.chain.first()?.0));
@@ -117,9 +117,7 @@ impl Issuing {
             if let Some((_, issued)) = &found
                 && issued.revocation.is_some()
             {
-                let error =
-                    failure(FailureClass::RequestRejected, "Its serial number was revoked before it was signed.");
-                return Ok(Stored::Instead(Box::new(Outcome::Ended(Event::Failed(error)).into())));
+                return Ok(Stored::Instead(Box::new(Outcome::Ended(Event::Failed(serial_revoked())).into())));
             }
             if let Some((_, issued)) = &found
                 && issued.state == IssuedState::Intended
@@ -146,6 +144,11 @@ impl Issuing {
         let Ok(Some(intent)) = intent else { return Ok(Stored::None) };
         store_intent(self, batch, pending, intent, before).await
     }
+}
+
+/// The end of an operation whose serial number was revoked before its certificate was handed out.
+pub(in crate::service) fn serial_revoked() -> OperationError {
+    failure(FailureClass::RequestRejected, "Its serial number was revoked before it was signed.")
 }
 
 async fn store_intent(

@@ -23,7 +23,7 @@ pub(super) use authorities::{Readable, place, signs};
 pub use chain_way::ChainWay;
 pub use control::{IssuerControl, IssuerVerdict, ProviderView};
 pub use health::{FailingIssuer, IssuerHealth, OpenOperations};
-pub(super) use intend::Ca;
+pub(super) use intend::{Ca, serial_revoked};
 pub(super) use issuing::Issuing;
 pub(in crate::service) use profiles::is_reserved;
 pub use profiles::{options_of, profiles_of};

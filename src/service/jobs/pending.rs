@@ -10,7 +10,7 @@ use crate::issuer::FailureClass;
 use crate::keys::{Caller, Work, chain};
 use crate::service::access::Mode;
 use crate::service::ca::Ended;
-use crate::service::issuers::{Asked, CaWindows, Outcome, failure};
+use crate::service::issuers::{Asked, CaWindows, Outcome, failure, serial_revoked};
 use crate::service::pending::updated;
 use crate::service::records::{PendingRecord, key};
 use crate::store::{Batch, Record};
@@ -96,6 +96,13 @@ impl Jobs {
                     let failed = Event::Failed(failure(FailureClass::IssuerError, &problem));
                     return self.end(record, pending, failed, self.context.now(), beside).await;
                 }
+                let (mut of_log, issued) = (Batch::default(), Ended::Issued(&chain.leaf));
+                let logged = self.cas.log.end(&mut of_log, pending.intent.as_ref(), issued).await?;
+                if logged == Some(IssuedState::Abandoned) {
+                    return self
+                        .end(record, pending, Event::Failed(serial_revoked()), self.context.now(), beside)
+                        .await;
+                }
                 self.issuing.authorities.note_expiry(&before, &chain).await?;
                 // A CA of this server has no window.
                 let asks = pending.intent.is_none()
@@ -107,9 +114,7 @@ impl Jobs {
                     return Ok(false);
                 };
                 let mut batch = completion.batch;
-                let issued = Ended::Issued(&completion.certificate.cer.0);
-                let logged = self.cas.log.end(&mut batch, completion.pending.intent.as_ref(), issued).await?;
-                batch.puts.extend(beside.puts);
+                batch.puts.extend(of_log.puts.into_iter().chain(beside.puts));
                 batch.deletes.extend(beside.deletes);
                 batch.events.push(updated(&completion.pending.operation, &before)?);
                 let saved = self.context.try_commit(batch).await?.is_some();

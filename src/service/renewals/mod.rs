@@ -68,7 +68,7 @@ impl Renewals {
     /// Refused as a creation is, and with [`crate::domain::Reason::CertificateNotFound`] where no version was completed,
     /// with [`crate::domain::Reason::BadParameter`] where the key of the newest version is the caller's own.
     pub async fn renew(&self, wanted: Permit<RenewRequest>) -> Result<Created> {
-        check_batch(&wanted.batch)?;
+        text::check("batch", &wanted.batch, MAX_BATCH)?;
         let renewing = self.renewing(&wanted).await?;
         let request = wanted.map(|RenewRequest { vault, name, request_id, client_request_id, batch: _ }| {
             CreateRequest { request_id, client_request_id, ..renewal_request(vault, name) }
@@ -107,16 +107,6 @@ pub(in crate::service) fn renewal_request(vault: VaultName, name: CertificateNam
         preserve_cert_order: None,
         request_id: None,
         client_request_id: None,
-    }
-}
-
-fn check_batch(batch: &str) -> Result<()> {
-    if batch.chars().count() > MAX_BATCH {
-        return Err(Error::field("batch", format!("It is longer than {MAX_BATCH} characters.")));
-    }
-    match text::problem(batch).filter(|_| !batch.is_empty()) {
-        Some(problem) => Err(Error::field("batch", problem)),
-        None => Ok(()),
     }
 }
 

@@ -62,7 +62,7 @@ impl Certificates {
             vault,
             name,
             policy: policy.map(policy::input).transpose()?,
-            csr: Some(csr.to_vec()).filter(|csr| !csr.is_empty()),
+            csr: csr.map(Into::into),
             enabled: enabled(attributes),
             tags: tags(labels),
             preserve_cert_order,

@@ -4,6 +4,7 @@ use super::failure::Failure;
 use super::model::not_offered;
 use super::objects;
 use crate::domain::Error;
+use crate::domain::text::readable;
 use crate::repeated;
 use axum::body::Body;
 use bytes::Bytes;
@@ -141,7 +142,7 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     if read.as_ref().err().is_none_or(|(error, _)| is_duplicate(error))
         && let Some(name) = repeated::member(bytes)
     {
-        let name: String = name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
+        let name = readable(&name, MAX_NAME);
         return Err(Error::bad_parameter(format!(
             "The body of the request has the member {name} twice in one object. Send each member once."
         ))

@@ -23,7 +23,7 @@ pub(super) async fn create(call: &Call<'_>, name: &str, body: &mut Body) -> Resu
         vault: call.vault(),
         name,
         policy: policy.and_then(|policy| policy.into_input()),
-        csr: csr.filter(|csr| !csr.is_empty()).map(String::into_bytes),
+        csr: csr.map(String::into_bytes),
         enabled: attributes.unwrap_or_default().enabled,
         tags: tags.map(Tags::from),
         preserve_cert_order,

@@ -6,6 +6,7 @@ use super::super::headers::ENCODED;
 use super::super::listener::{Overrun, Refusal};
 use super::answer::{self, Answer};
 use super::{API_VERSIONS, LATEST_API_VERSION};
+use crate::domain::text::readable;
 use crate::domain::{Detail, Error, Reason};
 use bytes::Bytes;
 use http::header::{ALLOW, WWW_AUTHENTICATE};
@@ -83,7 +84,7 @@ impl Failure {
     }
 
     pub(super) fn unknown_api_version(given: &str) -> Self {
-        let shown: String = given.chars().filter(|c| !c.is_control()).take(40).collect();
+        let shown = readable(given, 40);
         Error::bad_parameter(format!(
             "The specified version ({shown}) is not recognized. Consider using the latest supported version ({LATEST_API_VERSION})."
         ))

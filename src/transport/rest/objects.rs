@@ -1,6 +1,7 @@
 //! Deserializes structs from JSON objects only, and reports the member that failed. By default serde also fills a
 //! struct from an array, by position.
 
+use crate::domain::text::readable;
 use serde::de::{DeserializeSeed, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 use std::cell::RefCell;
@@ -31,7 +32,7 @@ impl fmt::Display for Path<'_> {
             Self::Root => Ok(()),
             Self::Member(parent, name) => {
                 let dot = if matches!(parent, Self::Root) { "" } else { "." };
-                let shown: String = name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
+                let shown = readable(name, MAX_NAME);
                 write!(out, "{parent}{dot}{shown}")
             }
             Self::Item(parent, index) => write!(out, "{parent}[{index}]"),

@@ -11,7 +11,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use x509_cert::der::Decode;
+use x509_cert::ext::pkix::BasicConstraints;
 use zeroize::Zeroizing;
+
+/// What is logged of a certificate that `openssl req -x509` makes without being told otherwise.
+const OF_A_CA: &str = "the server's certificate is that of a CA (CA:TRUE): the command line and other clients refuse it \
+    (CaUsedAsEndEntity); make one with CA:FALSE (openssl req -addext basicConstraints=critical,CA:FALSE)";
 
 /// One certificate for every name: the chain, leaf first, and the leaf's key (PKCS#8, SEC1 or PKCS#1), as PEM.
 pub struct FileCertificates {
@@ -87,12 +92,22 @@ fn certified(
     let certificates = certificates.ok_or_else(|| TlsError::NotPem { path: chain.to_owned(), what: "certificate" })?;
     let private = PrivateKeyDer::from_pem_slice(private)
         .map_err(|_| TlsError::NotPem { path: key.to_owned(), what: "private key" })?;
+    if certificates.first().is_some_and(|leaf| is_of_a_ca(leaf)) {
+        tracing::warn!(file = %chain.display(), "{OF_A_CA}");
+    }
     let certified = CertifiedKey::from_der(certificates, private, &aws_lc_rs::default_provider())?;
     // Where the library cannot compare them, the first handshake does.
     match certified.keys_match() {
         Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(Arc::new(certified)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether it says that it is a CA's (RFC 5280 section 4.2.1.9).
+fn is_of_a_ca(leaf: &[u8]) -> bool {
+    let leaf = x509_cert::Certificate::from_der(leaf).ok();
+    let said = leaf.and_then(|leaf| leaf.tbs_certificate().get_extension::<BasicConstraints>().ok().flatten());
+    said.is_some_and(|(_, constraints)| constraints.ca)
 }
 
 #[cfg(test)]
@@ -130,6 +145,21 @@ mod tests {
         write(folder.path(), &chain, &other);
         assert!(files.reload().unwrap());
         assert_ne!(files.current().cert, first);
+    }
+
+    #[test]
+    fn the_certificate_of_a_ca_is_known() {
+        let mut parameters = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        for (is_ca, of_a_ca) in [
+            (rcgen::IsCa::NoCa, false),
+            (rcgen::IsCa::ExplicitNoCa, false),
+            (rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained), true),
+        ] {
+            parameters.is_ca = is_ca;
+            assert_eq!(is_of_a_ca(parameters.self_signed(&key).unwrap().der()), of_a_ca);
+        }
+        assert!(!is_of_a_ca(b"damaged"));
     }
 
     #[test]

@@ -34,7 +34,7 @@ async fn created(server: &Server, csr: &[u8], by_rest: Value, by_grpc: Certifica
     let request = CreateCertificateRequest {
         certificate_name: "by-grpc".into(),
         policy: Some(by_grpc),
-        csr: csr.to_vec().into(),
+        csr: Some(csr.to_vec().into()),
         ..CreateCertificateRequest::default()
     };
     tried.grpc(server.certificates().await.create_certificate(request).await);
@@ -51,6 +51,8 @@ async fn unusable(server: &Server) -> Tried {
     let mut changed = good.clone();
     *changed.last_mut().unwrap() ^= 1;
     let inputs = [
+        // A variable of a script that has no value.
+        Vec::new(),
         b"nonsense!".to_vec(),
         good[..good.len() - 5].to_vec(),
         changed,

@@ -5,6 +5,7 @@ use super::super::answer::{self, Answer, json};
 use super::super::body::collect;
 use super::form::{self, Basic, Form};
 use super::{Asked, Checked, FORM_LIMIT};
+use crate::domain::text::readable;
 use crate::transport::errors::row;
 use axum::body::Body;
 use http::header::WWW_AUTHENTICATE;
@@ -137,7 +138,7 @@ async fn granted(asked: &Asked<'_>, body: &mut Body) -> Result<(Zeroizing<String
     let resources = scopes.filter(|scope| !scope.is_empty() && !ABOUT_THE_CALLER.contains(scope));
     if let Some(resource) = form.get("resource").into_iter().chain(resources).find(|name| !asked.is_ours(name)) {
         let own = asked.resource();
-        let shown: String = resource.chars().filter(|c| !c.is_control()).take(100).collect();
+        let shown = readable(resource, 100);
         let description =
             format!("Tokens are handed out for {own} alone: ask with the scope {own}/.default, not {shown}.");
         return Err(Refusal::new("invalid_scope", 70_011, description));
