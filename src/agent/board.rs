@@ -118,10 +118,10 @@ impl Board {
         seen.certificates.len() == self.certificates && seen.certificates.values().all(|it| it.ready)
     }
 
-    /// The certificates that are not installed, with what is wrong, for people.
+    /// The certificates that are not installed, or not known to be the newest, with what is wrong, for people.
     pub(super) fn missing(&self) -> Vec<String> {
         let seen = self.seen();
-        let missing = seen.certificates.values().filter(|it| !it.ready);
+        let missing = seen.certificates.values().filter(|it| !it.ready || it.problem.is_some());
         missing.map(|it| format!("{}: {}", it.name, it.problem.as_deref().unwrap_or("not yet issued"))).collect()
     }
 

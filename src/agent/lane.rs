@@ -115,8 +115,8 @@ impl Lane {
         }
     }
 
-    /// Tries until the newest version is installed and what uses it was told, or the time is over.
-    pub(super) async fn once(&mut self, deadline: Instant) {
+    /// Tries until the newest version is installed and what uses it was told, or the time is over; whether it succeeded.
+    pub(super) async fn once(&mut self, deadline: Instant) -> bool {
         let (mut look, mut reload) = (Again::now(), Again::now());
         let mut is_current = false;
         self.begin().await;
@@ -127,7 +127,7 @@ impl Lane {
             }
             if is_current && (!self.installer.owes_reload() || self.reload().await) {
                 self.report(&mut reload).await;
-                return;
+                return true;
             }
             if is_current {
                 reload.failed(LONGEST_WAIT);
@@ -137,7 +137,7 @@ impl Lane {
             }
             let next = if is_current { reload.at } else { look.at };
             if next >= deadline {
-                return;
+                return false;
             }
             sleep_until(next).await;
         }

@@ -210,9 +210,12 @@ async fn at_once(lanes: Vec<Lane>, board: &Board, limit: Duration) -> Result<Exi
     for mut lane in lanes {
         tasks.spawn_local(async move { lane.once(deadline).await });
     }
-    while tasks.join_next().await.is_some() {}
+    let mut all = true;
+    while let Some(ended) = tasks.join_next().await {
+        all &= ended.unwrap_or(false);
+    }
     board.write();
-    if board.is_ready() { Ok(Exit::Done) } else { Err(late(board, limit)) }
+    if all { Ok(Exit::Done) } else { Err(late(board, limit)) }
 }
 
 fn lanes(config: &AgentConfig, server: &Rc<Server>, board: &Arc<Board>, host: &str) -> Vec<Lane> {

@@ -87,6 +87,11 @@ async fn once_installs_everything_and_exits() {
     world.stop_server();
     let away = world.cli(&["agent", "--once", "--timeout", "2s"]);
     assert!(text(&away).contains("mail: cannot connect to https://localhost"), "{}", text(&away));
+    // Nobody knows whether what is installed is the newest.
+    world.configure(SMALL);
+    let unknown = world.cli(&["agent", "--once", "--timeout", "2s"]);
+    assert!(unknown.status.code() == Some(1), "{}", text(&unknown));
+    assert!(text(&unknown).contains("web: cannot connect to https://localhost"), "{}", text(&unknown));
 }
 
 #[tokio::test]
