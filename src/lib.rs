@@ -5,6 +5,7 @@
 //! `app` is the composition root. `ARCHITECTURE.md` has the allowed dependencies.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+pub mod agent;
 pub mod app;
 pub mod cli;
 pub mod clock;

@@ -51,6 +51,7 @@ async fn run() -> ExitCode {
         Command::Serve(arguments) => ended(certmint::app::serve(*arguments).await),
         Command::Migrate(arguments) => ended(certmint::app::migrate(arguments).await),
         Command::NewEpoch(arguments) => ended(certmint::app::new_epoch(arguments).await),
+        Command::Agent(arguments) => certmint::agent::run(arguments, options).await,
         Command::Plugin(command) => match command.prepare(options) {
             Ok(test) => certmint::app::plugin_test(test).await,
             Err(exit) => exit,

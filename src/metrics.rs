@@ -1,6 +1,7 @@
 //! The metrics of the server, in OpenMetrics 1.0 text, which Prometheus also reads. This module depends on no other:
 //! those who count call it.
 
+pub mod agent;
 mod audit;
 mod authorities;
 mod budget;

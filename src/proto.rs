@@ -238,6 +238,8 @@ mod tests {
                 "CertificateAdminService.SetContacts = PUT /certificates/contacts",
                 "CertificateAdminService.GetContacts = GET /certificates/contacts",
                 "CertificateAdminService.DeleteContacts = DELETE /certificates/contacts",
+                "InstallationService.ReportInstallation = ",
+                "InstallationService.ListInstallations = ",
                 "KeyService.GetKey = GET /keys/{key_name}/{key_version}, GET /keys/{key_name}",
                 "KeyService.ListKeys = GET /keys",
                 "KeyService.ListKeyVersions = GET /keys/{key_name}/versions",

@@ -3,13 +3,14 @@
 use super::failure::{Exit, Failure, Result, seconds};
 use super::options::{ClientOptions, Secret};
 use super::status;
-pub(super) use super::status::Status;
+pub(crate) use super::status::Status;
 use super::trust::{self, Trust};
 use crate::proto::v1::access_service_client::AccessServiceClient;
 use crate::proto::v1::audit_service_client::AuditServiceClient;
 use crate::proto::v1::certificate_admin_service_client::CertificateAdminServiceClient;
 use crate::proto::v1::certificate_authority_service_client::CertificateAuthorityServiceClient;
 use crate::proto::v1::certificate_service_client::CertificateServiceClient;
+use crate::proto::v1::installation_service_client::InstallationServiceClient;
 use crate::proto::v1::key_service_client::KeyServiceClient;
 use crate::proto::v1::renewal_service_client::RenewalServiceClient;
 use crate::proto::v1::secret_service_client::SecretServiceClient;
@@ -35,7 +36,7 @@ const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 /// Whether a call may be made again when the server says that it could not serve it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Repeat {
+pub(crate) enum Repeat {
     /// It reads, or a second time changes nothing more.
     Safe,
     /// The first one may have had its effect.
@@ -43,14 +44,14 @@ pub(super) enum Repeat {
 }
 
 /// A generated client.
-pub(super) trait Client: Clone {
+pub(crate) trait Client: Clone {
     fn on(channel: Channel) -> Self;
 }
 
 macro_rules! clients {
     ($($name:ident = $client:ident;)+) => {
         $(
-            pub(super) type $name = $client<Channel>;
+            pub(crate) type $name = $client<Channel>;
 
             impl Client for $name {
                 fn on(channel: Channel) -> Self {
@@ -67,6 +68,7 @@ clients! {
     Admin = CertificateAdminServiceClient;
     Authorities = CertificateAuthorityServiceClient;
     Certificates = CertificateServiceClient;
+    Installations = InstallationServiceClient;
     Keys = KeyServiceClient;
     Renewals = RenewalServiceClient;
     Secrets = SecretServiceClient;
@@ -74,7 +76,7 @@ clients! {
 }
 
 /// A connection with what every call carries.
-pub(super) struct Session {
+pub(crate) struct Session {
     endpoint: Endpoint,
     channel: Channel,
     server: String,
@@ -85,7 +87,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Connects; a wrong address or an untrusted server is found here.
-    pub(super) async fn open(options: &ClientOptions) -> Result<Self> {
+    pub(crate) async fn open(options: &ClientOptions) -> Result<Self> {
         let trust = Trust::load(options)?;
         let endpoint = endpoint(&options.server, &trust)
             .map_err(|error| Failure::new(Exit::Usage, "cannot use --server").caused_by(&error).boxed())?;
@@ -101,27 +103,27 @@ impl Session {
         })
     }
 
-    pub(super) fn vault(&self) -> String {
+    pub(crate) fn vault(&self) -> String {
         self.vault.clone()
     }
 
     /// What `--timeout` says.
-    pub(super) fn timeout(&self) -> Option<Duration> {
+    pub(crate) fn timeout(&self) -> Option<Duration> {
         self.timeout
     }
 
-    pub(super) fn channel(&self) -> Channel {
+    pub(crate) fn channel(&self) -> Channel {
         self.channel.clone()
     }
 
     /// A client on a connection of its own: a stream that is not read holds up the other calls of its connection.
-    pub(super) async fn watch_client(&self) -> Result<CertificateServiceClient<Channel>> {
+    pub(crate) async fn watch_client(&self) -> Result<CertificateServiceClient<Channel>> {
         let channel = connect(&self.endpoint, &self.server, self.timeout).await?;
         Ok(CertificateServiceClient::new(channel))
     }
 
     /// A request with the token, and no deadline.
-    pub(super) fn request<M>(&self, message: M) -> Request<M> {
+    pub(crate) fn request<M>(&self, message: M) -> Request<M> {
         let mut request = Request::new(message);
         if let Some(token) = &self.token {
             request.metadata_mut().insert("authorization", token.clone());
@@ -130,7 +132,7 @@ impl Session {
     }
 
     /// Calls a method of a client: `session.call(Repeat::Safe, request, Certificates::get_pending)`.
-    pub(super) async fn call<C: Client, M: Clone, R>(
+    pub(crate) async fn call<C: Client, M: Clone, R>(
         &self,
         repeat: Repeat,
         message: M,
@@ -177,7 +179,7 @@ impl Session {
 
 /// 0.1 s to 5 s: a random part of a span that doubles with each attempt, so that clients which were
 /// cut off together do not come back together.
-pub(super) fn backoff(attempt: u32) -> Duration {
+pub(crate) fn backoff(attempt: u32) -> Duration {
     let span = 100_u64.saturating_mul(1 << attempt.min(10)).min(5_000);
     let random = u64::from(uuid::Uuid::new_v4().as_fields().0);
     Duration::from_millis(100 + random % (span - 99))

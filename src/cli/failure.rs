@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// The exit codes of client commands. Stable: scripts branch on them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Exit {
+pub(crate) enum Exit {
     Done = 0,
     /// Refused by the server, or an error without a code of its own.
     Error = 1,
@@ -30,30 +30,30 @@ impl From<Exit> for ExitCode {
     }
 }
 
-pub(super) type Result<T> = std::result::Result<T, Box<Failure>>;
+pub(crate) type Result<T> = std::result::Result<T, Box<Failure>>;
 
 /// The report of a failed command.
 #[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) exit: Exit,
-    pub(super) message: String,
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) message: String,
     /// The name of the gRPC code, where the server answered.
-    pub(super) code: Option<&'static str>,
+    pub(crate) code: Option<&'static str>,
     /// The reason of the contract, such as `PENDING_IN_PROGRESS`.
-    pub(super) reason: Option<String>,
+    pub(crate) reason: Option<String>,
     /// (field, what is wrong with it)
-    pub(super) violations: Vec<(String, String)>,
+    pub(crate) violations: Vec<(String, String)>,
     /// Further facts of the server, by name.
-    pub(super) facts: BTreeMap<String, String>,
-    pub(super) retry_after: Option<Duration>,
+    pub(crate) facts: BTreeMap<String, String>,
+    pub(crate) retry_after: Option<Duration>,
     /// What to do.
-    pub(super) advice: Option<String>,
+    pub(crate) advice: Option<String>,
     /// Its causes, outermost first.
-    pub(super) causes: Vec<String>,
+    pub(crate) causes: Vec<String>,
 }
 
 impl Failure {
-    pub(super) fn new(exit: Exit, message: impl Into<String>) -> Self {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self {
             exit,
             message: message.into(),
@@ -68,47 +68,47 @@ impl Failure {
     }
 
     /// Ends the command without a word.
-    pub(super) fn silent(exit: Exit) -> Self {
+    pub(crate) fn silent(exit: Exit) -> Self {
         Self::new(exit, "")
     }
 
-    pub(super) fn is_silent(&self) -> bool {
+    pub(crate) fn is_silent(&self) -> bool {
         self.message.is_empty()
     }
 
-    pub(super) fn usage(message: impl Into<String>) -> Box<Self> {
+    pub(crate) fn usage(message: impl Into<String>) -> Box<Self> {
         Self::new(Exit::Usage, message).boxed()
     }
 
     /// The server answered without a part that the contract promises.
-    pub(super) fn incomplete_answer(part: &str) -> Box<Self> {
+    pub(crate) fn incomplete_answer(part: &str) -> Box<Self> {
         Self::new(Exit::Error, format!("the server's response has no {part}"))
             .advise("is it a certmint server, and not older than this client? Check with `certmint doctor`")
             .boxed()
     }
 
-    pub(super) fn timed_out(what: &str, after: Duration) -> Self {
+    pub(crate) fn timed_out(what: &str, after: Duration) -> Self {
         Self::new(Exit::Unavailable, format!("{what} after {}", seconds(after)))
     }
 
     #[must_use]
-    pub(super) fn advise(mut self, advice: impl Into<String>) -> Self {
+    pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
         self
     }
 
     #[must_use]
-    pub(super) fn caused_by(mut self, error: &(dyn Error + 'static)) -> Self {
+    pub(crate) fn caused_by(mut self, error: &(dyn Error + 'static)) -> Self {
         self.causes = chain(error);
         self
     }
 
-    pub(super) fn boxed(self) -> Box<Self> {
+    pub(crate) fn boxed(self) -> Box<Self> {
         Box::new(self)
     }
 
     /// `error: MESSAGE`, then a line for each detail.
-    pub(super) fn to_text(&self, verbose: bool) -> String {
+    pub(crate) fn to_text(&self, verbose: bool) -> String {
         let mut text = format!("error: {}\n", self.message);
         let mut line = |key: &str, value: &str| {
             // Writing to a String cannot fail.
@@ -141,7 +141,7 @@ impl Failure {
     }
 
     /// The same as one object.
-    pub(super) fn to_json(&self, verbose: bool) -> Value {
+    pub(crate) fn to_json(&self, verbose: bool) -> Value {
         let Self { exit, message, code, reason, violations, facts, retry_after, advice, causes } = self;
         let violations: Vec<Value> = violations
             .iter()
@@ -165,7 +165,7 @@ impl Failure {
 }
 
 /// An error and its causes, without the repetitions that wrappers add.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
     let mut causes: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
@@ -179,7 +179,7 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
 }
 
 /// `30s`, `0.25s`.
-pub(super) fn seconds(duration: Duration) -> String {
+pub(crate) fn seconds(duration: Duration) -> String {
     format!("{}s", duration.as_secs_f64())
 }
 

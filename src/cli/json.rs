@@ -6,8 +6,8 @@
 
 use crate::proto::DESCRIPTOR_SET;
 use crate::proto::v1::{
-    AuthorityState, IssuedState, PendingActionType, PendingEventType, PendingStatus, RenewalState, RenewalTrigger,
-    RevocationReason,
+    AuthorityState, InstallationState, IssuedState, PendingActionType, PendingEventType, PendingStatus, RenewalState,
+    RenewalTrigger, RevocationReason,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -58,6 +58,10 @@ pub(super) fn renewal_state(value: i32) -> String {
 
 pub(super) fn renewal_trigger(value: i32) -> String {
     enum_name(value, "RENEWAL_TRIGGER_", RenewalTrigger::try_from(value).ok().map(|it| it.as_str_name()))
+}
+
+pub(super) fn installation_state(value: i32) -> String {
+    enum_name(value, "INSTALLATION_STATE_", InstallationState::try_from(value).ok().map(|it| it.as_str_name()))
 }
 
 pub(super) fn issued_state(value: i32) -> String {

@@ -1,23 +1,25 @@
 //! The command line: the client commands, which speak gRPC to a server, and the arguments of `serve`.
 
 mod access;
+mod agent;
 mod alternative_names;
 mod audit;
 mod backup;
 mod ca;
 mod certificates;
 mod common_name;
-mod connection;
+pub(crate) mod connection;
 mod contacts;
 mod create;
 mod data_dir;
 mod doctor;
 mod export;
-mod failure;
+pub(crate) mod failure;
 mod fingerprint;
 mod grants;
 mod health;
 mod import;
+mod installations;
 mod issuer;
 mod issuer_help;
 mod issuer_input;
@@ -26,10 +28,10 @@ mod key;
 mod manage;
 mod merge;
 mod options;
-mod output;
+pub(crate) mod output;
 mod own_request;
 mod pages;
-mod pem;
+pub(crate) mod pem;
 mod pending;
 mod plugin;
 mod policies;
@@ -47,8 +49,9 @@ mod trust;
 mod vault;
 mod wait;
 mod watch;
-mod watcher;
+pub(crate) mod watcher;
 
+pub use agent::{AgentArgs, AgentCommand, AgentRunArgs};
 pub use audit::VerifyArgs;
 pub use doctor::StoreDoctorArgs;
 pub use options::{ClientOptions, OutputFormat, Secret};
@@ -109,6 +112,8 @@ pub enum Command {
     Migrate(StoreArgs),
     /// Invalidate all earlier resume tokens; run it after restoring a backup, before the start
     NewEpoch(StoreArgs),
+    /// Keep certificates installed on this machine: their files, and the reload of what uses them
+    Agent(AgentArgs),
     /// For developers of issuer plug-ins
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -126,6 +131,8 @@ pub enum ClientCommand {
     Renew(renew::RenewArgs),
     /// List what is renewed when; pause and resume it
     Renewals(renewals::RenewalsArgs),
+    /// List which host has which version of a certificate, as its agents reported it
+    Installations(installations::InstallationsArgs),
     /// Show, list, cancel and delete pending operations
     #[command(subcommand)]
     Pending(pending::PendingCommand),
@@ -231,6 +238,7 @@ async fn dispatch(
         }
         ClientCommand::Renew(args) => renew::run(&Session::open(options).await?, output, args).await,
         ClientCommand::Renewals(args) => renewals::run(&Session::open(options).await?, output, args).await,
+        ClientCommand::Installations(args) => installations::run(&Session::open(options).await?, output, args).await,
         ClientCommand::Pending(command) => pending::run(&Session::open(options).await?, output, command).await,
         ClientCommand::Merge(args) => {
             let prepared = args.prepare()?;

@@ -8,26 +8,26 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 
 /// Writes results in the form that was asked for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Output {
+pub(crate) struct Output {
     format: OutputFormat,
 }
 
 impl Output {
-    pub(super) fn new(format: OutputFormat) -> Self {
+    pub(crate) fn new(format: OutputFormat) -> Self {
         Self { format }
     }
 
-    pub(super) fn is_json(self) -> bool {
+    pub(crate) fn is_json(self) -> bool {
         self.format == OutputFormat::Json
     }
 
     /// Whether a live status line makes sense.
-    pub(super) fn has_live_line(self) -> bool {
+    pub(crate) fn has_live_line(self) -> bool {
         !self.is_json() && io::stderr().is_terminal()
     }
 
     /// The result of a command: indented JSON, or text.
-    pub(super) fn result(self, json: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> Result<()> {
+    pub(crate) fn result(self, json: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> Result<()> {
         match self.format {
             OutputFormat::Json => self.raw(format!("{:#}\n", json()).as_bytes()),
             OutputFormat::Text => self.raw(ended_line(text::printable(&text())).as_bytes()),
@@ -35,7 +35,7 @@ impl Output {
     }
 
     /// One of many results, on one line.
-    pub(super) fn item(self, json: impl FnOnce() -> Value, text: impl FnOnce() -> Option<String>) -> Result<()> {
+    pub(crate) fn item(self, json: impl FnOnce() -> Value, text: impl FnOnce() -> Option<String>) -> Result<()> {
         match self.format {
             OutputFormat::Json => self.raw(format!("{}\n", json()).as_bytes()),
             OutputFormat::Text => match text() {
@@ -46,7 +46,7 @@ impl Output {
     }
 
     /// Bytes as they are.
-    pub(super) fn raw(self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn raw(self, bytes: &[u8]) -> Result<()> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
             // The reader has seen enough (`certmint watch | head -1`).
@@ -56,7 +56,7 @@ impl Output {
     }
 
     /// Something to know beside the result, on standard error.
-    pub(super) fn note(self, note: &str) {
+    pub(crate) fn note(self, note: &str) {
         match self.format {
             OutputFormat::Json => to_stderr(&format!("{}\n", json!({ "note": note }))),
             OutputFormat::Text => to_stderr(&format!("note: {}\n", text::printable(note))),
@@ -64,13 +64,13 @@ impl Output {
     }
 
     /// Progress of a wait, on standard error; programs that read JSON have the exit code.
-    pub(super) fn progress(self, line: &str) {
+    pub(crate) fn progress(self, line: &str) {
         if !self.is_json() {
             to_stderr(&format!("{}\n", text::printable(line)));
         }
     }
 
-    pub(super) fn failure(self, failure: &Failure, verbose: bool) {
+    pub(crate) fn failure(self, failure: &Failure, verbose: bool) {
         if failure.is_silent() {
             return;
         }

@@ -3,12 +3,13 @@
 use super::Result;
 use super::connection::{Client, Repeat, Session, Status};
 use crate::proto::v1::{
-    AuditRecord, CertificateItem, DeletedCertificateItem, Grant, IssuedCertificate, IssuerItem, ListAuditRequest,
-    ListAuditResponse, ListCertificateVersionsRequest, ListCertificateVersionsResponse, ListCertificatesRequest,
-    ListCertificatesResponse, ListDeletedCertificatesRequest, ListDeletedCertificatesResponse, ListGrantsRequest,
-    ListGrantsResponse, ListIssuedCertificatesRequest, ListIssuedCertificatesResponse, ListIssuersRequest,
-    ListIssuersResponse, ListPendingRequest, ListPendingResponse, ListRenewalsRequest, ListRenewalsResponse,
-    ListVaultsRequest, ListVaultsResponse, PendingOperation, Renewal, Vault,
+    AuditRecord, CertificateItem, DeletedCertificateItem, Grant, Installation, IssuedCertificate, IssuerItem,
+    ListAuditRequest, ListAuditResponse, ListCertificateVersionsRequest, ListCertificateVersionsResponse,
+    ListCertificatesRequest, ListCertificatesResponse, ListDeletedCertificatesRequest, ListDeletedCertificatesResponse,
+    ListGrantsRequest, ListGrantsResponse, ListInstallationsRequest, ListInstallationsResponse,
+    ListIssuedCertificatesRequest, ListIssuedCertificatesResponse, ListIssuersRequest, ListIssuersResponse,
+    ListPendingRequest, ListPendingResponse, ListRenewalsRequest, ListRenewalsResponse, ListVaultsRequest,
+    ListVaultsResponse, PendingOperation, Renewal, Vault,
 };
 use std::mem::take;
 use tonic::{Request, Response};
@@ -52,6 +53,7 @@ pages! {
     ListCertificateVersionsRequest => ListCertificateVersionsResponse, certificates: CertificateItem;
     ListDeletedCertificatesRequest => ListDeletedCertificatesResponse, deleted_certificates: DeletedCertificateItem;
     ListIssuedCertificatesRequest => ListIssuedCertificatesResponse, certificates: IssuedCertificate;
+    ListInstallationsRequest => ListInstallationsResponse, installations: Installation;
     ListIssuersRequest => ListIssuersResponse, issuers: IssuerItem;
     ListPendingRequest => ListPendingResponse, operations: PendingOperation;
     ListRenewalsRequest => ListRenewalsResponse, renewals: Renewal;

@@ -27,7 +27,7 @@ pub(super) fn block(label: &str, der: &[u8]) -> String {
 }
 
 /// Several certificates, one block after the other.
-pub(super) fn certificates<'a>(ders: impl IntoIterator<Item = &'a [u8]>) -> String {
+pub(crate) fn certificates<'a>(ders: impl IntoIterator<Item = &'a [u8]>) -> String {
     ders.into_iter().map(|der| block(CERTIFICATE, der)).collect()
 }
 

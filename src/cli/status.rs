@@ -8,7 +8,7 @@ use tonic::Code;
 use tonic_types::StatusExt;
 
 #[expect(clippy::disallowed_types, reason = "the command line is a client of gRPC: this is where statuses end")]
-pub(super) type Status = tonic::Status;
+pub(crate) type Status = tonic::Status;
 
 /// The domain of the reasons of the contract.
 const DOMAIN: &str = "certmint.v1";

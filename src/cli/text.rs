@@ -1,6 +1,7 @@
 //! Results as text for people.
 
 pub(super) mod authorities;
+pub(super) mod installations;
 pub(super) mod manage;
 mod profiles;
 pub(super) mod renewals;

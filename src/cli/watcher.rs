@@ -20,7 +20,7 @@ const FIRST_ATTEMPTS: u32 = 5;
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// An item of a watch.
-pub(super) enum News {
+pub(crate) enum News {
     Message(Box<WatchPendingResponse>),
     /// The stream broke; it is resumed after the wait.
     Interrupted {
@@ -34,7 +34,7 @@ pub(super) enum News {
 }
 
 /// A watch on a connection of its own.
-pub(super) struct Watcher<'a> {
+pub(crate) struct Watcher<'a> {
     session: &'a Session,
     client: CertificateServiceClient<Channel>,
     /// The filters, and the token of the last message.
@@ -49,7 +49,7 @@ pub(super) struct Watcher<'a> {
 
 impl<'a> Watcher<'a> {
     /// Connects; the stream begins with the first `next`.
-    pub(super) async fn open(session: &'a Session, request: WatchPendingRequest) -> Result<Self> {
+    pub(crate) async fn open(session: &'a Session, request: WatchPendingRequest) -> Result<Self> {
         Ok(Self {
             session,
             client: session.watch_client().await?,
@@ -63,12 +63,12 @@ impl<'a> Watcher<'a> {
     }
 
     /// The token of the last message: the watch can go on from here at any time.
-    pub(super) fn resume_token(&self) -> &str {
+    pub(crate) fn resume_token(&self) -> &str {
         &self.request.resume_token
     }
 
     /// Waits for the next message. Repeated messages are left out.
-    pub(super) async fn next(&mut self) -> Result<News> {
+    pub(crate) async fn next(&mut self) -> Result<News> {
         loop {
             if let Some(wait) = self.wait.take() {
                 sleep(wait).await;

@@ -18,7 +18,7 @@ pub struct Mistake {
 
 impl Mistake {
     /// Of the parser's error for this text.
-    pub(super) fn of(text: &str, error: &toml::de::Error) -> Self {
+    pub(crate) fn of(text: &str, error: &toml::de::Error) -> Self {
         let at = error.span().map_or(0, |span| span.start).min(text.len());
         let before = text.get(..at).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |end| end + 1);

@@ -56,6 +56,7 @@ actions! {
     RoleDefinitionsDelete = "Microsoft.Authorization/roleDefinitions/delete",
     AuditRead = "certmint/audit/read",
     AccessSelf = "certmint/access/self",
+    InstallationsWrite = "certmint/installations/write",
 }
 
 /// What kind of request an action is, for limits of callers.

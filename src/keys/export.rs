@@ -23,6 +23,21 @@ pub fn as_pkcs12(exported: Exported<'_>, key: Option<&[u8]>) -> Zeroizing<String
     Zeroizing::new(STANDARD.encode(&*file))
 }
 
+/// PKCS #12 with a password, DER; `None` where the crypto library fails.
+pub fn as_protected_pkcs12(exported: Exported<'_>, key: &[u8], password: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let Exported { name, leaf, chain } = exported;
+    let certificates: Vec<&[u8]> = std::iter::once(leaf).chain(chain.iter().map(Vec::as_slice)).collect();
+    pkcs12::write_protected(key, &certificates, name, password).ok()
+}
+
+/// A key in PKCS #8 as PEM.
+pub fn key_as_pem(key: &[u8]) -> Zeroizing<String> {
+    const KEY: &str = "PRIVATE KEY";
+    let mut text = Zeroizing::new(String::with_capacity(pem::encoded_length(KEY, key.len())));
+    pem::write(&mut text, KEY, key);
+    text
+}
+
 /// PEM: the key in PKCS #8, then the certificates from the leaf upwards.
 pub fn as_pem(exported: Exported<'_>, key: Option<&[u8]>) -> Zeroizing<String> {
     const KEY: &str = "PRIVATE KEY";

@@ -7,6 +7,7 @@ mod authentication;
 mod ca;
 mod certificates;
 mod context;
+mod installations;
 mod issuers;
 mod jobs;
 mod master_keys;
@@ -46,6 +47,7 @@ pub use certificates::{
     CertificateView, Certificates, CreateRequest, Created, Creations, DeletedItem, DeletedPage, DeletedView, Deletions,
     ImportRequest, Item, ItemPage, ListRequest, UpdateRequest,
 };
+pub use installations::{InstallationPage, InstallationView, Installations, ReportInstallation};
 pub use issuers::{
     Authorities, ChainWay, FailingIssuer, IssuerControl, IssuerHealth, IssuerObjects, IssuerPage, IssuerVerdict,
     OpenOperations, ProviderView, options_of, profiles_of,

@@ -43,6 +43,9 @@ const V1_AUDIT: &str = include_str!("../../tests/data/stored-v1-audit.json");
 /// What it wrote of a record that it parked.
 const V1_PARKED: &str = include_str!("../../tests/data/stored-v1-parked.json");
 
+/// What it wrote of versions on hosts.
+const V1_INSTALLATIONS: &str = include_str!("../../tests/data/stored-v1-installations.json");
+
 /// Everything that `old` says is said by `new` as well; `new` may say more.
 fn missing(place: &str, old: &Value, new: &Value) -> Vec<String> {
     match (old, new) {
@@ -118,6 +121,7 @@ fn bodies_of_format_1_load_and_lose_nothing() {
         V1_ISSUED,
         V1_RENEWALS,
         V1_AUDIT,
+        V1_INSTALLATIONS,
     ];
     for (records, events) in files.map(bodies) {
         let codec = tolerant();
@@ -231,12 +235,13 @@ fn refused(codec: &Codec, record: &Record) -> bool {
 #[test]
 fn every_kind_of_record_has_a_stored_body() {
     let (with, _) = authenticated();
-    let [authorities, providers, parked, operators, issued, rights, audit] =
-        [V1_AUTHORITIES, V1_PROVIDERS, V1_PARKED, V1_OPERATORS, V1_ISSUED, V1_RIGHTS, V1_AUDIT]
+    let [authorities, providers, parked, operators, issued, rights, audit, installations] =
+        [V1_AUTHORITIES, V1_PROVIDERS, V1_PARKED, V1_OPERATORS, V1_ISSUED, V1_RIGHTS, V1_AUDIT, V1_INSTALLATIONS]
             .map(|file| bodies(file).0);
     let keys = with.iter().map(|record| record.key.as_str()).chain(authorities.keys().map(String::as_str));
     let keys = keys.chain(issued.keys().chain(rights.keys()).chain(audit.keys()).map(String::as_str));
     let keys = keys.chain(providers.keys().chain(parked.keys()).chain(operators.keys()).map(String::as_str));
+    let keys = keys.chain(installations.keys().map(String::as_str));
     let stored: Vec<Kind> = keys.filter_map(Kind::of).collect();
     let without: Vec<&Kind> = Kind::ALL.iter().filter(|kind| !stored.contains(kind)).collect();
     assert!(without.is_empty(), "kinds of records without a fixture in tests/data: {without:?}");

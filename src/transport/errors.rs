@@ -121,8 +121,8 @@ errors! {
     "purge in a vault that forbids it";
     "wait until the retention is over";
     Throttled = ResourceExhausted, TOO_MANY_REQUESTS, "Throttled";
-    "too many key requests are waiting, from this caller or in total, or the work would miss the deadline of the request; or the caller asks more often than `access.per_caller` allows";
-    "repeat after `Retry-After`; the limits are `limits.key_queue_time`, `limits.key_queue_share`, `limits.key_queue` and `access.per_caller`";
+    "too many key requests are waiting, from this caller or in total, or the work would miss the deadline of the request; or the caller asks more often than `access.per_caller` allows; or a vault has as many reports of installations as it takes";
+    "repeat after `Retry-After`; the limits are `limits.key_queue_time`, `limits.key_queue_share`, `limits.key_queue`, `access.per_caller` and `vaults.installations`";
     WatchLimitExceeded = ResourceExhausted, TOO_MANY_REQUESTS, "Throttled";
     "too many watch streams of the connection, the caller or the server";
     "watch many certificates on one stream";

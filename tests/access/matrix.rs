@@ -21,6 +21,7 @@ const METHODS: &[(&str, &[&str])] = &[
             "CertificateService/GetDeletedCertificate",
             "CertificateService/ListDeletedCertificates",
             "RenewalService/ListRenewals",
+            "InstallationService/ListInstallations",
         ],
     ),
     (
@@ -99,6 +100,7 @@ const METHODS: &[(&str, &[&str])] = &[
     ("read", &["VaultService/GetVault", "VaultService/ListVaults"]),
     ("write", &["VaultService/CreateVault"]),
     (AUDIT, &["AuditService/ListAudit", "AuditService/ListAuditKeys"]),
+    (INSTALLED, &["InstallationService/ReportInstallation"]),
     // Everybody's.
     (
         SELF,
@@ -119,6 +121,9 @@ const METHODS: &[(&str, &[&str])] = &[
 
 /// What no role of Azure's has.
 const AUDIT: &str = "certmint/audit/read";
+
+/// What agents say.
+const INSTALLED: &str = "certmint/installations/write";
 
 /// What everybody may ask.
 const SELF: &str = "certmint/access/self";
@@ -152,6 +157,7 @@ const ROLES: &[(&str, &[&str])] = &[
     ("Key Vault Data Access Administrator", &["Microsoft.Authorization/roleAssignments/*"]),
     ("certmint Requester", &["certificates/read", "certificates/create/action", "certificates/update/action"]),
     ("certmint Watcher", &["certificates/read"]),
+    ("certmint Agent", &["certificates/read", "secrets/getSecret/action", INSTALLED]),
     ("certmint Auditor", &["*/read", "secrets/readMetadata/action", AUDIT]),
 ];
 

@@ -189,6 +189,21 @@ const NEVER: &[(&str, &[&str])] = &[
             "crate::domain",
         ],
     ),
+    (
+        "src/agent",
+        &[
+            "crate::app",
+            "crate::service",
+            "crate::store",
+            "crate::issuer",
+            "crate::outbound",
+            "crate::jwt",
+            "crate::worker",
+            "crate::transport::grpc",
+            "crate::transport::rest",
+            "crate::transport::auth",
+        ],
+    ),
 ];
 
 /// (folder, words that stand in its code although they are forbidden around it)

@@ -20,6 +20,7 @@ const TARGETS: &[&str] = &[
     "NewVault",
     "PendingRef",
     "RenewRequest",
+    "ReportInstallation",
     "UpdateRequest",
     "VaultName",
     "VersionRef",

@@ -11,6 +11,7 @@ const MAX_FIELDS: usize = 10;
 /// What is wider: plain data whose members are those of a stored, wire or file form, and the counters of the metrics. The
 /// numbers may only become smaller.
 const WIDE_DATA: &[(&str, usize)] = &[
+    ("AgentConfig", 12),
     ("Certificate", 16),
     ("CertificateEntry", 13),
     ("Config", 23),
@@ -22,6 +23,7 @@ const WIDE_DATA: &[(&str, usize)] = &[
     ("ListenerOptions", 17),
     ("Metrics", 24),
     ("Operation", 13),
+    ("OutputConfig", 11),
     ("PolicyArgs", 13),
     ("PolicyBody", 13),
     ("PolicyInput", 17),

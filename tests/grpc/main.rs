@@ -21,6 +21,7 @@ mod deadlines;
 mod errors;
 mod fields;
 mod health;
+mod installations;
 mod own_requests;
 mod policies;
 mod protocol;

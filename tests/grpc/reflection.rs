@@ -66,12 +66,13 @@ mod ask {
     version!(v1alpha);
 }
 
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "certmint.v1.AccessService",
     "certmint.v1.AuditService",
     "certmint.v1.CertificateAdminService",
     "certmint.v1.CertificateAuthorityService",
     "certmint.v1.CertificateService",
+    "certmint.v1.InstallationService",
     "certmint.v1.KeyService",
     "certmint.v1.RenewalService",
     "certmint.v1.SecretService",

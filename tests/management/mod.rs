@@ -6,6 +6,7 @@ mod authorities;
 mod generations;
 mod grpc;
 mod harness;
+mod installations;
 mod issued;
 mod lists;
 mod long_calls;

@@ -1,5 +1,5 @@
 //! The roles that every server has. They are Azure's, with their ids and their actions ("Azure built-in roles for
-//! Security"), so that what was granted in Key Vault can be granted here, and three of ours.
+//! Security"), so that what was granted in Key Vault can be granted here, and four of ours.
 
 use uuid::{Uuid, uuid};
 
@@ -29,12 +29,12 @@ pub(super) const GRANTED_BY_ACCESS_ADMINISTRATORS: [&str; 8] = [
 /// A name, an id, a description and the patterns of actions.
 pub(super) type BuiltIn = (&'static str, Uuid, &'static str, &'static [&'static str]);
 
-pub(super) const BUILT_IN: [BuiltIn; 13] = [
+pub(super) const BUILT_IN: [BuiltIn; 14] = [
     (
         ADMINISTRATOR,
         uuid!("00482a5a-887f-4fb3-b363-3b7fe8e74483"),
         "Everything with certificates, keys, secrets, issuers and contacts.",
-        &["Microsoft.KeyVault/vaults/*", "certmint/backups/move"],
+        &["Microsoft.KeyVault/vaults/*", "certmint/backups/move", "certmint/installations/write"],
     ),
     (
         READER,
@@ -133,6 +133,16 @@ pub(super) const BUILT_IN: [BuiltIn; 13] = [
         &["Microsoft.KeyVault/vaults/certificates/read"],
     ),
     (
+        "certmint Agent",
+        uuid!("3a6f5c0e-94a9-4c0b-9d1b-5a0c7f6f2b1e"),
+        "Reads certificates with their private keys, follows their pending operations, and reports where they are installed.",
+        &[
+            "Microsoft.KeyVault/vaults/certificates/read",
+            "Microsoft.KeyVault/vaults/secrets/getSecret/action",
+            "certmint/installations/write",
+        ],
+    ),
+    (
         "certmint Auditor",
         uuid!("7e3e0cfd-c710-4233-9b41-41522de883d7"),
         "Reads everything but the values of secrets, and reads grants.",
@@ -173,12 +183,17 @@ mod tests {
             (
                 CERTIFICATE_USER,
                 &[A::CertificatesRead, A::SecretsGet, A::KeysRead, A::KeysVerify, A::KeysWrap],
-                &[A::CertificatesUpdate, A::KeysSign, A::KeysUnwrap],
+                &[A::CertificatesUpdate, A::KeysSign, A::KeysUnwrap, A::InstallationsWrite],
             ),
             (SECRETS_USER, &[A::SecretsGet, A::SecretsReadMetadata], &[A::CertificatesRead]),
             (CRYPTO_USER, &[A::KeysSign, A::KeysUnwrap, A::KeysVerify], &[A::CertificatesRead, A::SecretsGet]),
             (ENCRYPTION_USER, &[A::KeysRead, A::KeysWrap, A::KeysUnwrap], &[A::KeysSign, A::KeysDecrypt]),
             ("certmint Requester", &[A::CertificatesCreate, A::CertificatesUpdate], &[A::IssuersRead, A::SecretsGet]),
+            (
+                "certmint Agent",
+                &[A::CertificatesRead, A::SecretsGet, A::InstallationsWrite],
+                &[A::CertificatesUpdate, A::KeysSign, A::CertificatesCreate],
+            ),
             ("certmint Watcher", &[A::CertificatesRead], &[A::CertificatesUpdate, A::SecretsReadMetadata]),
             (
                 ACCESS_ADMINISTRATOR,

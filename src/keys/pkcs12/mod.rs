@@ -4,11 +4,13 @@
 mod budget;
 mod encryption;
 mod mac;
+mod protected;
 mod schemes;
 mod write;
 
 pub(crate) use budget::Budget;
 pub(crate) use encryption::{Password, Unreadable, decrypt};
+pub(crate) use protected::write_protected;
 pub(crate) use write::write;
 
 use super::asn1::{Element, INTEGER, OCTET_STRING, OID, SEQUENCE};

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 const FRIENDLY_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.20");
 
 const BMP_STRING: u8 = 0x1e;
-const NULL: [u8; 2] = [5, 0];
+pub(super) const NULL: [u8; 2] = [5, 0];
 /// Rounds of every key derivation.
 const ROUNDS: u16 = 2000;
 /// Lengths of salts: of the two encryptions, of the MAC.
@@ -37,29 +37,48 @@ pub(crate) fn write(key: Option<&[u8]>, certificates: &[&[u8]], name: &str) -> S
     if let Some(key) = key {
         let (algorithm, ciphertext) = KEY.encrypt(key);
         let shrouded = tlv(SEQUENCE, &[&algorithm, &tlv(OCTET_STRING, &[&ciphertext])]);
-        let bag = bag(SHROUDED_KEY_BAG, &shrouded, Some(&set(&[&key_id(), &friendly_name(name)])));
-        safes.push(content_info(rfc5911::ID_DATA, &tlv(OCTET_STRING, &[&tlv(SEQUENCE, &[&bag])])));
+        safes.push(plain_data(&key_bag(&shrouded, name)));
     }
-    let bags: Vec<Vec<u8>> = certificates
-        .iter()
-        .enumerate()
-        .map(|(index, der)| {
-            let value = tlv(context(0), &[&tlv(OCTET_STRING, &[der])]);
-            let value = tlv(SEQUENCE, &[&oid(X509_CERTIFICATE), &value]);
-            let own = (index == 0 && key.is_some()).then(|| set(&[&key_id()]));
-            bag(CERT_BAG, &value, own.as_deref())
-        })
-        .collect();
-    let bags: Vec<&[u8]> = bags.iter().map(Vec::as_slice).collect();
-    let (algorithm, ciphertext) = CERTIFICATES.encrypt(&tlv(SEQUENCE, &bags));
-    let info = tlv(SEQUENCE, &[&oid(rfc5911::ID_DATA), &algorithm, &tlv(0x80, &[&ciphertext])]);
-    safes.push(content_info(rfc5911::ID_ENCRYPTED_DATA, &tlv(SEQUENCE, &[&tlv(INTEGER, &[&[0]]), &info])));
+    let (algorithm, ciphertext) = CERTIFICATES.encrypt(&cert_bags(certificates, key.is_some()));
+    safes.push(encrypted_data(&algorithm, &ciphertext));
 
     let safes: Vec<&[u8]> = safes.iter().map(Vec::as_slice).collect();
     let content = tlv(SEQUENCE, &safes);
     let mac = mac(&content);
     let safe = content_info(rfc5911::ID_DATA, &tlv(OCTET_STRING, &[&content]));
     Zeroizing::new(tlv(SEQUENCE, &[&tlv(INTEGER, &[&[3]]), &safe, &mac]))
+}
+
+/// The encrypted key with its number and name.
+pub(super) fn key_bag(shrouded: &[u8], name: &str) -> Vec<u8> {
+    bag(SHROUDED_KEY_BAG, shrouded, Some(&set(&[&key_id(), &friendly_name(name)])))
+}
+
+/// A SafeContents of the certificates; the first one has the number of the key, if there is one.
+pub(super) fn cert_bags(certificates: &[&[u8]], has_key: bool) -> Vec<u8> {
+    let bags: Vec<Vec<u8>> = certificates
+        .iter()
+        .enumerate()
+        .map(|(index, der)| {
+            let value = tlv(context(0), &[&tlv(OCTET_STRING, &[der])]);
+            let value = tlv(SEQUENCE, &[&oid(X509_CERTIFICATE), &value]);
+            let own = (index == 0 && has_key).then(|| set(&[&key_id()]));
+            bag(CERT_BAG, &value, own.as_deref())
+        })
+        .collect();
+    let bags: Vec<&[u8]> = bags.iter().map(Vec::as_slice).collect();
+    tlv(SEQUENCE, &bags)
+}
+
+/// A SafeContents of one bag, as it is.
+pub(super) fn plain_data(bag: &[u8]) -> Vec<u8> {
+    content_info(rfc5911::ID_DATA, &tlv(OCTET_STRING, &[&tlv(SEQUENCE, &[bag])]))
+}
+
+/// An encrypted SafeContents.
+pub(super) fn encrypted_data(algorithm: &[u8], ciphertext: &[u8]) -> Vec<u8> {
+    let info = tlv(SEQUENCE, &[&oid(rfc5911::ID_DATA), algorithm, &tlv(0x80, &[ciphertext])]);
+    content_info(rfc5911::ID_ENCRYPTED_DATA, &tlv(SEQUENCE, &[&tlv(INTEGER, &[&[0]]), &info]))
 }
 
 /// A salt, with the key and the IV that follow from it without a password. Whoever has a file derives the same
@@ -131,11 +150,11 @@ fn bag(kind: ObjectIdentifier, value: &[u8], attributes: Option<&[u8]>) -> Vec<u
     tlv(SEQUENCE, &[&oid(kind), &tlv(context(0), &[value]), attributes.unwrap_or_default()])
 }
 
-fn content_info(kind: ObjectIdentifier, content: &[u8]) -> Vec<u8> {
+pub(super) fn content_info(kind: ObjectIdentifier, content: &[u8]) -> Vec<u8> {
     tlv(SEQUENCE, &[&oid(kind), &tlv(context(0), &[content])])
 }
 
-fn oid(oid: ObjectIdentifier) -> Vec<u8> {
+pub(super) fn oid(oid: ObjectIdentifier) -> Vec<u8> {
     tlv(OID, &[oid.as_bytes()])
 }
 

@@ -68,6 +68,7 @@ fn is_told(kind: Kind) -> bool {
         | Kind::Responder
         | Kind::Grant
         | Kind::Role
+        | Kind::Installation
         | Kind::AuditKey => true,
         Kind::Pending
         | Kind::Suspended

@@ -98,8 +98,14 @@ impl Deletions {
                     return Ok(Some(true));
                 };
                 let page = self.context.store.list(versions.as_str(), "", CHUNK).await?;
-                let last = page.len() < CHUNK;
-                let deletes = page.into_iter().map(|Record { key, revision, .. }| Delete { key, expected: revision });
+                // What hosts reported goes with them.
+                let hosts = key::installations_of(vault, name);
+                let reports = self.context.store.list(hosts.as_str(), "", CHUNK).await?;
+                let last = page.len() < CHUNK && reports.len() < CHUNK;
+                let deletes = page
+                    .into_iter()
+                    .chain(reports)
+                    .map(|Record { key, revision, .. }| Delete { key, expected: revision });
                 let mut batch = Batch { deletes: deletes.collect(), ..Batch::default() };
                 // Written or removed each time: a name that is in use again must not lose its versions.
                 if last {

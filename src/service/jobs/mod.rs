@@ -129,6 +129,7 @@ impl DueKind {
             | Kind::AuditKey
             | Kind::AuditVolume
             | Kind::Parked
+            | Kind::Installation
             | Kind::Meta => None,
         }
     }

@@ -92,6 +92,7 @@ mod tests {
             Kind::AuditKey,
             Kind::AuditVolume,
             Kind::Parked,
+            Kind::Installation,
             Kind::Meta,
         ];
         assert_eq!(without, expected);

@@ -10,6 +10,7 @@ use super::{
     ResponderRecord, RevokedRecord, ShownPending, hex,
 };
 use crate::domain::authority::AuthorityRecord;
+use crate::domain::installation::{HostName, Installation};
 use crate::domain::issued::IssuedRecord;
 use crate::domain::{
     Certificate, CertificateEntry, CertificateName, Contacts, IssuerConfig, IssuerName, RequestId, Serial, Timestamp,
@@ -99,7 +100,7 @@ pub(in crate::service) struct Place<'a> {
     pub(in crate::service) vault: &'a str,
     /// Of a certificate or issuer, or a request id; empty if the vault is all.
     pub(in crate::service) name: &'a str,
-    /// Of a version; empty elsewhere.
+    /// Of a version or a host; empty elsewhere.
     pub(in crate::service) id: &'a str,
 }
 
@@ -155,6 +156,23 @@ pub(in crate::service) fn certificates_of(vault: &VaultName) -> Prefix<Certifica
 
 pub(in crate::service) fn versions_of(vault: &VaultName, name: &CertificateName) -> Prefix<Certificate> {
     Prefix::new(named(Kind::Version, vault, &name.key()) + "/")
+}
+
+/// What a host reported of a certificate.
+pub(in crate::service) fn installation(
+    vault: &VaultName,
+    name: &CertificateName,
+    host: &HostName,
+) -> Key<Installation> {
+    Key::new(format!("{}{}", installations_of(vault, name).text, host.key()))
+}
+
+pub(in crate::service) fn installations_of(vault: &VaultName, name: &CertificateName) -> Prefix<Installation> {
+    Prefix::new(named(Kind::Installation, vault, &name.key()) + "/")
+}
+
+pub(in crate::service) fn installations_in(vault: &VaultName) -> Prefix<Installation> {
+    Prefix::new(named(Kind::Installation, vault, ""))
 }
 
 pub(in crate::service) fn deleted(vault: &VaultName, name: &CertificateName) -> Key<DeletedRecord> {

@@ -7,6 +7,7 @@ use super::key::Place;
 use super::marks::{Mark, Marker, Sweep};
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::blob;
+use crate::domain::installation::Installation;
 use crate::domain::issued::{IntentRef, IssuedRecord};
 use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, Contacts, IssuerConfig, IssuerName, Operation, Policy,
@@ -254,6 +255,8 @@ kinds! {
     AuditVolume = "audit-volumes" of AuditVolume,
     /// A due record of a kind that some version has no job for.
     Parked = "parked" of ParkedRecord,
+    /// A version on a host, as the host reported it.
+    Installation = "installations" of Installation,
     /// What the store says of itself.
     Meta = "meta" of Mark,
 }

@@ -17,6 +17,7 @@ mod grant_places;
 mod grants;
 mod inspected_cas;
 mod inspection;
+mod installations;
 pub(super) mod key;
 mod kinds;
 mod lost_vaults;

@@ -34,6 +34,7 @@ pub(in crate::service) enum List {
     Grants,
     Renewals,
     Audit,
+    Installations,
 }
 
 impl List {
@@ -53,6 +54,7 @@ impl List {
             Self::Grants => "grants",
             Self::Renewals => "renewals",
             Self::Audit => "audit",
+            Self::Installations => "installations",
         }
     }
 }

@@ -89,6 +89,7 @@ pub(super) fn certificate_of(kind: Kind, record: &Record) -> Option<String> {
         | Kind::AuditKey
         | Kind::AuditVolume
         | Kind::Parked
+        | Kind::Installation
         | Kind::Meta => None,
     }
 }

@@ -3,9 +3,10 @@
 //! limits.
 
 use super::absent::{Absent, Miss};
-use super::options::VaultOptions;
+use super::options::{InstallationLimits, VaultOptions};
 use super::used;
 use crate::domain::{Detail, Error, Reason, Result, Vault, VaultName, VaultSettings};
+use crate::service::installations::Counts;
 use crate::service::records::{Codec, Kind, MAX_PAGE, contents, key};
 use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,9 @@ pub struct Vaults {
     configured: BTreeMap<VaultName, Vault>,
     known: RwLock<BTreeMap<VaultName, Vault>>,
     absent: Absent,
+    /// Reports of hosts, and how many there may be.
+    pub(in crate::service) installations: Counts,
+    pub(in crate::service) installation_limits: InstallationLimits,
     store: Arc<dyn Store>,
     records: Arc<Codec>,
 }
@@ -44,7 +48,17 @@ impl Vaults {
         let configured: BTreeMap<_, _> =
             std::iter::once(default).chain(named).map(|vault| (vault.name.clone(), vault)).collect();
         let known = RwLock::new(configured.clone());
-        Self { on_demand, defaults, configured, known, absent: Absent::default(), store, records }
+        Self {
+            on_demand,
+            defaults,
+            configured,
+            known,
+            absent: Absent::default(),
+            installations: Counts::default(),
+            installation_limits: options.installation_limits(),
+            store,
+            records,
+        }
     }
 
     /// Learns of vaults that were made by callers, here or at another process. What the

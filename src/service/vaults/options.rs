@@ -1,12 +1,13 @@
 //! `[vaults]`: the vaults of the configuration, and what happens to what is deleted in them.
 
 use crate::domain::{RetentionDays, VaultName, VaultSettings};
+use crate::limits::positive;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 
 /// The vaults, and their deletion settings.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VaultOptions {
     /// Whether every name is a vault from its first use; otherwise a name that is neither listed here nor created with
@@ -16,6 +17,12 @@ pub struct VaultOptions {
     pub retention_days: RetentionDays,
     /// Whether purging before that time is forbidden. Default off.
     pub purge_protection: bool,
+    /// Reports of agents that a vault takes: one for each certificate and host. Default 100,000.
+    #[serde(deserialize_with = "positive")]
+    pub installations: usize,
+    /// Those of one certificate; above it the host that was silent for the longest time makes room. Default 1000.
+    #[serde(deserialize_with = "positive")]
+    pub installations_per_certificate: usize,
     /// Vaults by name, with settings of their own: `[vaults.named.team-a]`.
     #[serde(deserialize_with = "named")]
     pub named: BTreeMap<VaultName, NamedVault>,
@@ -31,7 +38,32 @@ pub struct NamedVault {
     pub purge_protection: Option<bool>,
 }
 
+/// How many reports of hosts are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct InstallationLimits {
+    pub per_vault: usize,
+    pub per_certificate: usize,
+}
+
+impl Default for VaultOptions {
+    fn default() -> Self {
+        Self {
+            on_demand: None,
+            retention_days: RetentionDays::default(),
+            purge_protection: false,
+            installations: 100_000,
+            installations_per_certificate: 1000,
+            named: BTreeMap::new(),
+        }
+    }
+}
+
 impl VaultOptions {
+    /// For reports of hosts.
+    pub fn installation_limits(&self) -> InstallationLimits {
+        InstallationLimits { per_vault: self.installations, per_certificate: self.installations_per_certificate }
+    }
+
     /// The settings of vaults without their own.
     pub fn defaults(&self) -> VaultSettings {
         VaultSettings { retention_days: self.retention_days, purge_protection: self.purge_protection }

@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::status::status;
-use super::{access, admin, audit, authorities, certificates, keys, renewals, secrets, vaults};
+use super::{access, admin, audit, authorities, certificates, installations, keys, renewals, secrets, vaults};
 use crate::domain::Error;
 use crate::proto::v1;
 use crate::proto::v1::access_service_server::AccessService;
@@ -10,6 +10,7 @@ use crate::proto::v1::audit_service_server::AuditService;
 use crate::proto::v1::certificate_admin_service_server::CertificateAdminService;
 use crate::proto::v1::certificate_authority_service_server::CertificateAuthorityService;
 use crate::proto::v1::certificate_service_server::CertificateService;
+use crate::proto::v1::installation_service_server::InstallationService;
 use crate::proto::v1::key_service_server::KeyService;
 use crate::proto::v1::renewal_service_server::RenewalService;
 use crate::proto::v1::secret_service_server::SecretService;
@@ -138,6 +139,13 @@ service! {
         list_renewals: ListRenewalsRequest -> ListRenewalsResponse = list;
         pause_renewal: PauseRenewalRequest -> PauseRenewalResponse = pause;
         resume_renewal: ResumeRenewalRequest -> ResumeRenewalResponse = resume;
+    }
+}
+
+service! {
+    InstallationService for installations::InstallationCalls {
+        report_installation: ReportInstallationRequest -> ReportInstallationResponse = report;
+        list_installations: ListInstallationsRequest -> ListInstallationsResponse = list;
     }
 }
 

@@ -6,6 +6,7 @@ use certmint::proto::v1::access_service_client::AccessServiceClient;
 use certmint::proto::v1::certificate_admin_service_client::CertificateAdminServiceClient;
 use certmint::proto::v1::certificate_authority_service_client::CertificateAuthorityServiceClient;
 use certmint::proto::v1::import_certificate_request::Bundle;
+use certmint::proto::v1::installation_service_client::InstallationServiceClient;
 use certmint::proto::v1::key_service_client::KeyServiceClient;
 use certmint::proto::v1::renewal_service_client::RenewalServiceClient;
 use certmint::proto::v1::revoke_certificate_request::Which;
@@ -162,10 +163,25 @@ async fn authorities(server: &Server) {
     client.import_authority(import).await.unwrap();
     server.must(ADMIN, "POST /certificates/leaf/create", &policy("own")).await;
     server.issued("leaf").await;
+    installation(server, "leaf").await;
     renewals(server, "leaf").await;
     let version = CertificateRef { certificate_name: "leaf".into(), ..Default::default() };
     let revoke = RevokeCertificateRequest { which: Some(Which::Version(version)), ..Default::default() };
     client.revoke_certificate(revoke).await.unwrap();
+}
+
+/// Of a certificate that is issued.
+async fn installation(server: &Server, name: &str) {
+    let certificate = GetCertificateRequest { certificate_name: name.to_owned(), ..Default::default() };
+    let answer = server.client(ADMIN).get_certificate(certificate).await.unwrap().into_inner();
+    let report = ReportInstallationRequest {
+        certificate_name: name.to_owned(),
+        host: "web-1".into(),
+        certificate_version: answer.certificate.unwrap().certificate_version,
+        state: InstallationState::Installed.into(),
+        ..Default::default()
+    };
+    InstallationServiceClient::new(server.channel(ADMIN)).report_installation(report).await.unwrap();
 }
 
 /// Of a certificate that is issued.

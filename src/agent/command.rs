@@ -1,0 +1,168 @@
+//! What is run for a certificate: checks, reloads and signals. Programs are called with their arguments and without a
+//! shell, in bounded time.
+
+use super::config::SignalConfig;
+use crate::regular_file;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+/// How much is kept of what a program printed: its end.
+const MAX_SAID: usize = 500;
+/// A pid file is a number.
+const MAX_PID_FILE: u64 = 64;
+
+/// Runs a program to its end.
+///
+/// # Errors
+/// It cannot be started, did not end in time, or failed; in words, with the end of what it printed.
+pub(super) async fn run(argv: &[String], limit: Duration, facts: &[(&str, &str)]) -> Result<(), String> {
+    let Some((program, arguments)) = argv.split_first() else { return Ok(()) };
+    let mut command = Command::new(program);
+    command.args(arguments).envs(facts.iter().copied());
+    // The token is the agent's own.
+    for name in ["CERTMINT_TOKEN", "CERTMINT_TOKEN_FILE", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET"] {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
+    let mut child = command.spawn().map_err(|error| format!("{program} cannot be started: {error}"))?;
+    let group = Group(child.id());
+    let ended = timeout(limit, end(&mut child)).await;
+    let (status, said) = match ended {
+        Ok(Ok(ended)) => ended,
+        Ok(Err(error)) => return Err(format!("{program} cannot be waited for: {error}")),
+        Err(_) => return Err(format!("{program} did not end within {} s, and was killed", limit.as_secs_f64())),
+    };
+    group.has_ended();
+    if status.success() {
+        return Ok(());
+    }
+    Err(if said.is_empty() { format!("{program}: {status}") } else { format!("{program}: {status}: {said}") })
+}
+
+async fn end(child: &mut Child) -> std::io::Result<(ExitStatus, String)> {
+    let stderr = child.stderr.take();
+    let (status, said) = tokio::join!(child.wait(), async {
+        match stderr {
+            Some(stderr) => tail(stderr).await,
+            None => String::new(),
+        }
+    });
+    Ok((status?, said))
+}
+
+/// The end of what is read, in bounded memory, without what would change a terminal or a log line.
+async fn tail(mut from: impl AsyncRead + Unpin) -> String {
+    let (mut kept, mut buffer) = (Vec::new(), [0; 1024]);
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        kept.extend_from_slice(buffer.get(..count).unwrap_or_default());
+        kept.drain(..kept.len().saturating_sub(MAX_SAID));
+    }
+    let text = String::from_utf8_lossy(&kept);
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().filter(|c| !c.is_control()).collect()
+}
+
+/// A program and those that it started: they end together where it takes too long.
+struct Group(Option<u32>);
+
+impl Group {
+    /// What it left running, such as a daemon, goes on.
+    fn has_ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let leader = self.0.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(leader) = leader {
+            // It may have ended by now.
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+    }
+}
+
+/// The signal of a name, with or without `SIG`.
+///
+/// # Errors
+/// A name that no reload uses.
+pub(super) fn signal_number(name: &str) -> Result<Signal, String> {
+    match name.strip_prefix("SIG").unwrap_or(name) {
+        "HUP" => Ok(Signal::HUP),
+        "USR1" => Ok(Signal::USR1),
+        "USR2" => Ok(Signal::USR2),
+        "INT" => Ok(Signal::INT),
+        "TERM" => Ok(Signal::TERM),
+        "WINCH" => Ok(Signal::WINCH),
+        _ => Err(format!("`{name}` is not a signal for a reload: use HUP, USR1, USR2, INT, TERM or WINCH")),
+    }
+}
+
+/// Sends a signal to the process of a pid file.
+///
+/// # Errors
+/// There is no such file or process: it may be about to start.
+pub(super) fn send(signal: &SignalConfig) -> Result<(), String> {
+    let shown = signal.pid_file.display();
+    let number = signal_number(&signal.name)?;
+    let (text, _) = regular_file::read(&signal.pid_file, MAX_PID_FILE)
+        .map_err(|error| format!("cannot read the pid file {shown}: {error}"))?;
+    // Never 0 or below, which would mean a whole group.
+    let id = std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok()).filter(|id: &i32| *id > 0);
+    let process = id.and_then(Pid::from_raw).ok_or_else(|| format!("{shown} has no process number"))?;
+    kill_process(process, number).map_err(|error| format!("the process of {shown} cannot be told: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn argv(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_program_says_why_it_failed_and_gets_its_facts() {
+        let long = Duration::from_secs(60);
+        run(&argv(&["sh", "-c", "test $FACT = 7"]), long, &[("FACT", "7")]).await.unwrap();
+        let failed = run(&argv(&["sh", "-c", "echo 'no  such\nfile' >&2; exit 3"]), long, &[]).await.unwrap_err();
+        assert!(failed.ends_with("3: no such file"), "{failed}");
+        let missing = run(&argv(&["/nowhere/reload"]), long, &[]).await.unwrap_err();
+        assert!(missing.starts_with("/nowhere/reload cannot be started"), "{missing}");
+        let much = run(&argv(&["sh", "-c", "yes | head -c 1000000 >&2; exit 1"]), long, &[]).await.unwrap_err();
+        assert!(much.len() < 1000, "{}", much.len());
+    }
+
+    #[tokio::test]
+    async fn a_program_that_takes_too_long_is_killed_with_those_it_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let pid_file = folder.path().join("pid");
+        let script = format!("sleep 1000 & echo $! > '{}'; wait", pid_file.display());
+        let said = run(&argv(&["sh", "-c", &script]), Duration::from_millis(1500), &[]).await.unwrap_err();
+        assert!(said.contains("did not end within 1.5 s"), "{said}");
+        let pid = std::fs::read_to_string(&pid_file).unwrap();
+        for _ in 0..600 {
+            // Gone, or dead and not yet collected by the first process.
+            match std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
+                Ok(stat) if !stat.contains(") Z ") => tokio::time::sleep(Duration::from_millis(100)).await,
+                _ => return,
+            }
+        }
+        panic!("the program behind it goes on");
+    }
+
+    #[test]
+    fn a_stale_pid_file_is_an_error_and_no_group_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        for text in ["", "0", "-1", "x", "99999999999"] {
+            let pid_file = folder.path().join("pid");
+            std::fs::write(&pid_file, text).unwrap();
+            let problem = send(&SignalConfig { pid_file, name: "SIGHUP".to_owned() }).unwrap_err();
+            assert!(problem.contains("has no process number"), "{text}: {problem}");
+        }
+        assert!(signal_number("KILL").is_err());
+    }
+}
