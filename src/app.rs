@@ -107,6 +107,8 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     tasks.spawn_once("due times of renewals", renewals);
     tasks.spawn("look at certificates", upkeep::survey(service.clone(), background.clone()));
     tasks.spawn("audit ledger", audit::keep_up(service.audit(), background.clone()));
+    let keys = upkeep::master_keys(service.clone(), opened.alone, background.clone());
+    tasks.spawn("master keys", keys);
     let upkeep = upkeep::run(opened, service.clone(), background.clone());
     tasks.spawn("log trimming", upkeep);
     tasks.spawn_once("log count", upkeep::count_history(service.clone(), background.clone()));

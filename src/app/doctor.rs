@@ -42,7 +42,9 @@ pub(super) async fn store(arguments: StoreDoctorArgs) -> Result<bool, AppError> 
         return Ok(true);
     }
     let (count, findings) = inspection.findings().await.map_err(part(cannot))?;
-    say(&if json { as_json(count, &findings, inspection.is_marked()) } else { as_text(count, &findings, &inspection) });
+    let unused = inspection.unused_keys().await.map_err(part(cannot))?;
+    let marked = inspection.is_marked();
+    say(&if json { as_json(count, &findings, marked, &unused) } else { as_text(count, &findings, marked, &unused) });
     Ok(findings.is_empty())
 }
 
@@ -56,7 +58,7 @@ fn with_vaults<'a>(inspection: Inspection<'a>, config: &Config) -> Inspection<'a
     inspection.expect_records_but_of(&config.vaults)
 }
 
-fn as_json(count: usize, findings: &[Finding], marked: bool) -> String {
+fn as_json(count: usize, findings: &[Finding], marked: bool, unused: &[String]) -> String {
     let findings: Vec<_> = findings
         .iter()
         .map(|Finding { key, problem, repair }| {
@@ -68,10 +70,13 @@ fn as_json(count: usize, findings: &[Finding], marked: bool) -> String {
             json!({ "key": key, "problem": problem, "removable": removable, "protect": vault })
         })
         .collect();
-    format!("{}\n", json!({ "records": count, "authenticated": marked, "findings": findings }))
+    let found = json!({
+        "records": count, "authenticated": marked, "findings": findings, "unused_master_keys": unused,
+    });
+    format!("{found}\n")
 }
 
-fn as_text(count: usize, findings: &[Finding], inspection: &Inspection<'_>) -> String {
+fn as_text(count: usize, findings: &[Finding], marked: bool, unused: &[String]) -> String {
     let mut text = String::new();
     for Finding { key, problem, repair } in findings {
         text.push_str(&format!("fail  {key}: {problem}\n"));
@@ -91,7 +96,12 @@ fn as_text(count: usize, findings: &[Finding], inspection: &Inspection<'_>) -> S
         };
         text.push_str(&format!("      what to do: {advice}\n"));
     }
-    let kind = if inspection.is_marked() { "" } else { " in a store that is not yet marked as authenticated" };
+    for key in unused {
+        text.push_str(&format!(
+            "note  master key {key}: no record needs it, so its line can be taken out; backups that were made with it still need it\n"
+        ));
+    }
+    let kind = if marked { "" } else { " in a store that is not yet marked as authenticated" };
     text.push_str(&format!("{count} records{kind}, {} findings\n", findings.len()));
     text
 }

@@ -11,6 +11,7 @@ use crate::proto::v1::certificate_admin_service_client::CertificateAdminServiceC
 use crate::proto::v1::certificate_authority_service_client::CertificateAuthorityServiceClient;
 use crate::proto::v1::certificate_service_client::CertificateServiceClient;
 use crate::proto::v1::key_service_client::KeyServiceClient;
+use crate::proto::v1::master_key_service_client::MasterKeyServiceClient;
 use crate::proto::v1::renewal_service_client::RenewalServiceClient;
 use crate::proto::v1::secret_service_client::SecretServiceClient;
 use crate::proto::v1::vault_service_client::VaultServiceClient;
@@ -68,6 +69,7 @@ clients! {
     Authorities = CertificateAuthorityServiceClient;
     Certificates = CertificateServiceClient;
     Keys = KeyServiceClient;
+    MasterKeyCalls = MasterKeyServiceClient;
     Renewals = RenewalServiceClient;
     Secrets = SecretServiceClient;
     Vaults = VaultServiceClient;

@@ -142,6 +142,7 @@ pub struct Keys {
     ready: KeyPool,
     opened: Arc<KeyCache>,
     import: ImportLimits,
+    reseal_rate: u32,
 }
 
 impl fmt::Debug for Keys {
@@ -162,6 +163,7 @@ impl Keys {
             workers: Some(workers),
             opened: Arc::new(KeyCache::start(options.opened.into(), options.opened_for)?),
             import: limits.into(),
+            reseal_rate: options.reseal_rate,
         })
     }
 
@@ -175,6 +177,7 @@ impl Keys {
             ready: KeyPool::none(),
             opened: Arc::new(KeyCache::none()),
             import: ImportLimits::default(),
+            reseal_rate: KeyOptions::default().reseal_rate,
         }
     }
 
@@ -317,6 +320,11 @@ impl Keys {
     /// anywhere.
     pub fn sealer(&self) -> &Arc<Sealer> {
         &self.sealer
+    }
+
+    /// Records that are brought under the newest master key in a second, at most.
+    pub fn reseal_rate(&self) -> u32 {
+        self.reseal_rate
     }
 
     pub fn load(&self) -> KeyLoad {

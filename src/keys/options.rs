@@ -1,10 +1,15 @@
 //! `[keys]`: master keys, keys that are made in advance, and the cache of opened ones.
 
 use crate::domain::duration;
-use serde::Deserialize;
+use crate::limits::positive;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
+
+/// Records in a second, which no store writes.
+const MAX_RATE: u32 = 1_000_000;
 
 /// Master keys, pre-generated keys and the cache of private keys.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
@@ -26,6 +31,10 @@ pub struct KeyOptions {
     /// The maximum age of a cached key. Default 1 m.
     #[serde(with = "duration")]
     pub opened_for: Duration,
+    /// Records that `certmint reseal` looks at in a second, up to 1,000,000. Default 1000. Each one that is not under the
+    /// newest master key is written.
+    #[serde(deserialize_with = "rate")]
+    pub reseal_rate: u32,
     /// How many RSA keys are made at once: one for each processor.
     #[serde(skip)]
     pub workers: usize,
@@ -47,7 +56,16 @@ impl KeyOptions {
             ready_rsa_4096: 0,
             opened: 0,
             opened_for: Duration::from_secs(60),
+            reseal_rate: 1000,
             workers: thread::available_parallelism().map_or(1, usize::from),
         }
     }
+}
+
+fn rate<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    let number = positive(from)?;
+    if number <= MAX_RATE {
+        return Ok(number);
+    }
+    Err(D::Error::custom(format!("{number} is too many; use up to {MAX_RATE}")))
 }

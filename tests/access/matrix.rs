@@ -99,6 +99,8 @@ const METHODS: &[(&str, &[&str])] = &[
     ("read", &["VaultService/GetVault", "VaultService/ListVaults"]),
     ("write", &["VaultService/CreateVault"]),
     (AUDIT, &["AuditService/ListAudit", "AuditService/ListAuditKeys"]),
+    (MASTER_KEYS, &["MasterKeyService/GetMasterKeys"]),
+    ("certmint/masterkeys/write", &["MasterKeyService/Reseal", "MasterKeyService/StopReseal"]),
     // Everybody's.
     (
         SELF,
@@ -119,6 +121,7 @@ const METHODS: &[(&str, &[&str])] = &[
 
 /// What no role of Azure's has.
 const AUDIT: &str = "certmint/audit/read";
+const MASTER_KEYS: &str = "certmint/masterkeys/read";
 
 /// What everybody may ask.
 const SELF: &str = "certmint/access/self";
@@ -152,7 +155,7 @@ const ROLES: &[(&str, &[&str])] = &[
     ("Key Vault Data Access Administrator", &["Microsoft.Authorization/roleAssignments/*"]),
     ("certmint Requester", &["certificates/read", "certificates/create/action", "certificates/update/action"]),
     ("certmint Watcher", &["certificates/read"]),
-    ("certmint Auditor", &["*/read", "secrets/readMetadata/action", AUDIT]),
+    ("certmint Auditor", &["*/read", "secrets/readMetadata/action", AUDIT, MASTER_KEYS]),
 ];
 
 /// Routes that no method of the contract names: those of ours, and the writes of Key Vault that are always refused,
@@ -205,7 +208,7 @@ fn allows(role: &str, action: &str) -> bool {
             Some(("", end)) if !end.is_empty() => action.ends_with(end) && action.len() > end.len(),
             Some((begin, _)) => action.starts_with(begin),
             None => *pattern == action,
-        } && (action != AUDIT || *pattern == AUDIT))
+        } && (![AUDIT, MASTER_KEYS].contains(&action) || *pattern == action))
     };
     let public = ["keys/verify/action", "keys/encrypt/action", "keys/wrap/action"].contains(&action);
     has(action) || public && has("keys/read")
@@ -219,8 +222,10 @@ fn about(action: &str, names: bool) -> About {
     match action {
         _ if names => About::Name,
         "certificatecontacts/write" => About::WholeVault,
-        // A role counts everywhere.
-        "write"
+        // A role counts everywhere, and master keys are those of the whole server.
+        MASTER_KEYS
+        | "certmint/masterkeys/write"
+        | "write"
         | "Microsoft.Authorization/roleDefinitions/write"
         | "Microsoft.Authorization/roleDefinitions/delete" => About::AllVaults,
         _ => About::Any,

@@ -66,13 +66,14 @@ mod ask {
     version!(v1alpha);
 }
 
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "certmint.v1.AccessService",
     "certmint.v1.AuditService",
     "certmint.v1.CertificateAdminService",
     "certmint.v1.CertificateAuthorityService",
     "certmint.v1.CertificateService",
     "certmint.v1.KeyService",
+    "certmint.v1.MasterKeyService",
     "certmint.v1.RenewalService",
     "certmint.v1.SecretService",
     "certmint.v1.VaultService",

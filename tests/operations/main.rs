@@ -29,6 +29,7 @@ mod ports;
 mod postgres;
 mod readiness;
 mod reload;
+mod reseal;
 mod server;
 mod start;
 #[expect(dead_code, reason = "other test binaries use the rest")]

@@ -141,6 +141,7 @@ pub(super) const BUILT_IN: [BuiltIn; 13] = [
             "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
             "Microsoft.Authorization/*/read",
             "certmint/audit/read",
+            "certmint/masterkeys/read",
         ],
     ),
 ];

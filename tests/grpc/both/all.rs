@@ -341,7 +341,7 @@ const NEVER_REFUSED: [&str; 5] = [
 ];
 
 /// Methods without a URI: there is nothing to compare them with.
-const WITHOUT_URI: [&str; 37] = [
+const WITHOUT_URI: [&str; 40] = [
     "CertificateService.ListPending",
     "CertificateService.WatchPending",
     "CertificateAdminService.CheckIssuer",
@@ -379,6 +379,10 @@ const WITHOUT_URI: [&str; 37] = [
     "RenewalService.ListRenewals",
     "RenewalService.PauseRenewal",
     "RenewalService.ResumeRenewal",
+    // Played in `tests/operations/reseal.rs`.
+    "MasterKeyService.Reseal",
+    "MasterKeyService.StopReseal",
+    "MasterKeyService.GetMasterKeys",
     "VaultService.CreateVault",
     "VaultService.GetVault",
     "VaultService.ListVaults",
