@@ -1,13 +1,16 @@
 //! Bringing a store under another master key while it is in use: afterwards the old one is not needed, and nothing that was
 //! damaged before is good.
 
+use crate::around::{Around, store_around};
 use crate::permit::permit;
 use crate::records::place::{A, B, Life, Place, policy, vault};
+use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use certmint::domain::{Reason, Timestamp};
 use certmint::keys::{MasterKeys, Sealer};
 use certmint::service::{AuditOptions, CaOptions, MasterKeyObjects, MasterKeyStatus, ResealEnd, ResealRequest};
-use certmint::store::{Batch, Put, Store};
+use certmint::store::sqlite::Sqlite;
+use certmint::store::{Batch, Put, Revision, Store, StoreError};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -217,6 +220,40 @@ async fn a_damaged_record_is_named_and_stays_as_it_is() {
     let refused = life.send(A, "GET /certificates/other", "").await;
     assert!(refused.status == 500 && refused.body.contains(&edited), "{}", refused.body);
     life.ok(A, "GET /secrets/web", "").await;
+}
+
+/// A store that takes no batch with one of the records, as if that had become too large.
+struct Picky {
+    inner: Sqlite,
+    key: &'static str,
+}
+
+#[async_trait]
+impl Around for Picky {
+    fn inner(&self) -> &dyn Store {
+        &self.inner
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {
+        if batch.puts.iter().any(|put| put.key == self.key) {
+            return Err(StoreError::Broken("the body is too large".into()));
+        }
+        self.inner.commit(batch).await
+    }
+}
+
+store_around!(Picky);
+
+#[tokio::test]
+async fn a_record_that_the_store_does_not_take_holds_up_no_other_one() {
+    let place = filled().await;
+    let key = "contacts/team-b";
+    let store = Arc::new(Picky { inner: place.store(), key });
+    let life = place.open_on(store, sealer(&[OLD, NEW])).await.unwrap();
+    let status = reseal(&place, &life).await;
+    assert_eq!((end(&status), status.keys[0].records, status.unread), (ResealEnd::Done, Some(1), 1), "{status:?}");
+    assert_eq!(status.reseal.unwrap().left.named[0].0, key);
+    assert_eq!(needing(&place, "k1"), [key]);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //! not under the newest master key.
 
 use super::MasterKeyObjects;
-use crate::domain::Result;
+use crate::domain::{Reason, Result};
 use crate::service::records::{Kind, Next, PendingRecord, ResealRecord, Standing, Stays, Tally, key};
 use crate::store::{Batch, Put, Record};
 use std::collections::BTreeSet;
@@ -26,6 +26,15 @@ pub(super) struct Walked {
 struct Rewrite {
     put: Put,
     before: BTreeSet<String>,
+}
+
+/// What became of a commit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Committed {
+    Written,
+    /// Somebody else wrote one of the records.
+    Changed,
+    NotTaken,
 }
 
 impl MasterKeyObjects {
@@ -102,25 +111,42 @@ impl MasterKeyObjects {
         lease.is_some_and(|end| end > self.context.now())
     }
 
-    /// Where one record was changed meanwhile, the others are written one by one; the next pass looks at it again.
+    /// Where one record was changed meanwhile, the others are written one by one; the next pass looks at it again. One that
+    /// the store does not take, such as one that became too large, stays as it is.
     async fn write(&self, rewrites: Vec<Rewrite>, job: &mut ResealRecord) -> Result<()> {
         if rewrites.is_empty() {
             return Ok(());
         }
         let puts = rewrites.iter().map(|rewrite| rewrite.put.clone()).collect();
-        if self.context.try_commit(Batch { puts, ..Batch::default() }).await?.is_some() {
+        if self.commit(puts).await? == Committed::Written {
             written(job, rewrites.len() as u64);
             return Ok(());
         }
         for Rewrite { put, before } in rewrites {
-            if self.context.try_commit(Batch { puts: vec![put], ..Batch::default() }).await?.is_some() {
-                written(job, 1);
-            } else {
-                job.tally.again += 1;
-                job.tally.needs(&before);
+            let key = put.key.clone();
+            match self.commit(vec![put]).await? {
+                Committed::Written => written(job, 1),
+                Committed::Changed => {
+                    job.tally.again += 1;
+                    job.tally.needs(&before);
+                }
+                Committed::NotTaken => {
+                    job.tally.unknown += 1;
+                    job.tally.needs(&before);
+                    job.tally.name(&key, "the store does not take it; the log of the server has the cause".to_owned());
+                }
             }
         }
         Ok(())
+    }
+
+    async fn commit(&self, puts: Vec<Put>) -> Result<Committed> {
+        match self.context.try_commit(Batch { puts, ..Batch::default() }).await {
+            Ok(Some(_)) => Ok(Committed::Written),
+            Ok(None) => Ok(Committed::Changed),
+            Err(error) if error.reason == Reason::Internal => Ok(Committed::NotTaken),
+            Err(error) => Err(error),
+        }
     }
 }
 
