@@ -2,6 +2,7 @@
 
 use super::announce::say;
 use super::error::{AppError, part};
+use super::master_keys;
 use super::store::{self, Opened};
 use super::store_configuration;
 use crate::cli::StoreDoctorArgs;
@@ -17,7 +18,8 @@ pub(super) async fn store(arguments: StoreDoctorArgs) -> Result<bool, AppError> 
     let config = store_configuration(store)?;
     store::must_exist(&config)?;
     let Opened { store, clock, alone: _, failed: _ } = store::open(&config).await?;
-    let sealer = Arc::new(Sealer::new(store::master_keys(&config, &*store)?));
+    let lines = store::master_keys(&config, &*store)?;
+    let sealer = Arc::new(Sealer::new(master_keys::once(lines, config.keys.master_key_timeout).await?));
     let cannot = "the records of the store cannot be read";
     let window = config.store.upgrade_window;
     let inspection = Inspection::new(&*store, sealer, window, clock.now()).await.map_err(part(cannot))?;

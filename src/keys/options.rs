@@ -18,6 +18,9 @@ pub struct KeyOptions {
     /// An existing file of master keys; replicas share one. Default `master.key` in the data folder, created at the
     /// first start. The variable `CERTMINT_MASTER_KEYS` can hold the same text instead.
     pub master_key_file: Option<PathBuf>,
+    /// How long a command of that file may take (`exec:`). Default 30 s.
+    #[serde(with = "duration")]
+    pub master_key_timeout: Duration,
     /// 2048-bit RSA keys that are generated in advance while the server is idle, and kept in memory; 0 disables it.
     /// Default 16.
     pub ready_rsa_2048: u16,
@@ -51,6 +54,7 @@ impl KeyOptions {
     pub fn on_demand() -> Self {
         Self {
             master_key_file: None,
+            master_key_timeout: Duration::from_secs(30),
             ready_rsa_2048: 0,
             ready_rsa_3072: 0,
             ready_rsa_4096: 0,

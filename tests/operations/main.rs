@@ -21,6 +21,7 @@ mod hosts;
 #[path = "../support/https.rs"]
 mod https;
 mod ledger;
+mod master_key_command;
 #[path = "../support/permit.rs"]
 mod permit;
 #[path = "../support/ports.rs"]
