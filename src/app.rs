@@ -10,6 +10,7 @@ mod doctor;
 mod error;
 mod issuers;
 mod leftovers;
+mod master_keys;
 mod observed_store;
 mod parts;
 mod plugin_test;
@@ -86,7 +87,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     // The crypto library gathers its entropy with the first signature, for some 30 ms: meanwhile the store is opened.
     let (access, grants) = access::open(&config).map_err(part("[access] cannot be used"))?;
     let (credentials, (service, opened)) =
-        tokio::try_join!(open_credentials(&config, &metrics), build(&config, access, &metrics, &plugins))?;
+        tokio::try_join!(open_credentials(&config, &metrics), build(&config, access, &metrics, &plugins, &probes))?;
     let grants = grants.map(|read| Arc::new(read.follow(service.access().clone())));
     let store_failed = opened.failed.clone();
     let mut tasks = Background::default();
@@ -107,6 +108,8 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     tasks.spawn_once("due times of renewals", renewals);
     tasks.spawn("look at certificates", upkeep::survey(service.clone(), background.clone()));
     tasks.spawn("audit ledger", audit::keep_up(service.audit(), background.clone()));
+    let keys = upkeep::master_keys(service.clone(), opened.alone, background.clone());
+    tasks.spawn("master keys", keys);
     let upkeep = upkeep::run(opened, service.clone(), background.clone());
     tasks.spawn("log trimming", upkeep);
     tasks.spawn_once("log count", upkeep::count_history(service.clone(), background.clone()));
@@ -330,9 +333,12 @@ async fn build(
     access: AccessOptions,
     metrics: &Arc<Metrics>,
     plugins: &Plugins,
+    probes: &Probes,
 ) -> Result<(Service, Opened), AppError> {
     let Opened { store, clock, alone, failed } = store::open(config).await?;
-    let master_keys = store::master_keys(config, &*store)?;
+    let lines = store::master_keys(config, &*store)?;
+    let waits = |what| probes.waits(what);
+    let master_keys = master_keys::wait(lines, config.keys.master_key_timeout, waits).await?;
     let store: Arc<dyn Store> = Arc::new(observed_store::ObservedStore { inner: store, metrics: metrics.clone() });
     let sealer = Arc::new(Sealer::new(master_keys));
     let keys = Keys::new(sealer, &config.keys, &config.limits).map_err(part("the key threads cannot be started"))?;

@@ -8,6 +8,7 @@ mod budget;
 mod identity;
 mod labels;
 mod levels;
+mod master_keys;
 mod operations;
 mod process;
 mod renewals;
@@ -15,7 +16,7 @@ mod renewals;
 pub use authorities::{AuthorityLevel, ListsLevel, MOST as MOST_AUTHORITIES};
 pub use budget::Budget;
 pub use identity::IssuerKeys;
-pub use levels::{KeyQueue, Port, Tail};
+pub use levels::{KeyQueue, MasterKeyLevel, Port, Tail};
 pub use operations::{Operations, Seen};
 pub use renewals::{EXPIRY_BUCKETS, Renewals, Survey};
 

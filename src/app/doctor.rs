@@ -2,6 +2,7 @@
 
 use super::announce::say;
 use super::error::{AppError, part};
+use super::master_keys;
 use super::store::{self, Opened};
 use super::store_configuration;
 use crate::cli::StoreDoctorArgs;
@@ -17,7 +18,8 @@ pub(super) async fn store(arguments: StoreDoctorArgs) -> Result<bool, AppError> 
     let config = store_configuration(store)?;
     store::must_exist(&config)?;
     let Opened { store, clock, alone: _, failed: _ } = store::open(&config).await?;
-    let sealer = Arc::new(Sealer::new(store::master_keys(&config, &*store)?));
+    let lines = store::master_keys(&config, &*store)?;
+    let sealer = Arc::new(Sealer::new(master_keys::once(lines, config.keys.master_key_timeout).await?));
     let cannot = "the records of the store cannot be read";
     let window = config.store.upgrade_window;
     let inspection = Inspection::new(&*store, sealer, window, clock.now()).await.map_err(part(cannot))?;
@@ -42,7 +44,9 @@ pub(super) async fn store(arguments: StoreDoctorArgs) -> Result<bool, AppError> 
         return Ok(true);
     }
     let (count, findings) = inspection.findings().await.map_err(part(cannot))?;
-    say(&if json { as_json(count, &findings, inspection.is_marked()) } else { as_text(count, &findings, &inspection) });
+    let unused = inspection.unused_keys().await.map_err(part(cannot))?;
+    let marked = inspection.is_marked();
+    say(&if json { as_json(count, &findings, marked, &unused) } else { as_text(count, &findings, marked, &unused) });
     Ok(findings.is_empty())
 }
 
@@ -56,7 +60,7 @@ fn with_vaults<'a>(inspection: Inspection<'a>, config: &Config) -> Inspection<'a
     inspection.expect_records_but_of(&config.vaults)
 }
 
-fn as_json(count: usize, findings: &[Finding], marked: bool) -> String {
+fn as_json(count: usize, findings: &[Finding], marked: bool, unused: &[String]) -> String {
     let findings: Vec<_> = findings
         .iter()
         .map(|Finding { key, problem, repair }| {
@@ -68,10 +72,13 @@ fn as_json(count: usize, findings: &[Finding], marked: bool) -> String {
             json!({ "key": key, "problem": problem, "removable": removable, "protect": vault })
         })
         .collect();
-    format!("{}\n", json!({ "records": count, "authenticated": marked, "findings": findings }))
+    let found = json!({
+        "records": count, "authenticated": marked, "findings": findings, "unused_master_keys": unused,
+    });
+    format!("{found}\n")
 }
 
-fn as_text(count: usize, findings: &[Finding], inspection: &Inspection<'_>) -> String {
+fn as_text(count: usize, findings: &[Finding], marked: bool, unused: &[String]) -> String {
     let mut text = String::new();
     for Finding { key, problem, repair } in findings {
         text.push_str(&format!("fail  {key}: {problem}\n"));
@@ -91,7 +98,12 @@ fn as_text(count: usize, findings: &[Finding], inspection: &Inspection<'_>) -> S
         };
         text.push_str(&format!("      what to do: {advice}\n"));
     }
-    let kind = if inspection.is_marked() { "" } else { " in a store that is not yet marked as authenticated" };
+    for key in unused {
+        text.push_str(&format!(
+            "note  master key {key}: no record needs it, so its line can be taken out; backups that were made with it still need it\n"
+        ));
+    }
+    let kind = if marked { "" } else { " in a store that is not yet marked as authenticated" };
     text.push_str(&format!("{count} records{kind}, {} findings\n", findings.len()));
     text
 }

@@ -4,7 +4,7 @@ use super::error::{AppError, part};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::domain::Timestamp;
-use crate::keys::MasterKeys;
+use crate::keys::MasterKeyLines;
 use crate::service::Takeover;
 use crate::store::postgres::{DatabaseTime, DatabaseUrl, Postgres};
 use crate::store::sqlite::{Sqlite, SqliteOptions};
@@ -110,23 +110,24 @@ pub(super) async fn new_epoch(config: &Config) -> Result<String, AppError> {
 
 /// From the environment, from a file that is there, or from the data folder, where the first start makes one. Of a
 /// store that is in use, a missing file is not replaced.
-pub(super) fn master_keys(config: &Config, store: &dyn Store) -> Result<MasterKeys, AppError> {
+pub(super) fn master_keys(config: &Config, store: &dyn Store) -> Result<MasterKeyLines, AppError> {
     let text = std::env::var(MASTER_KEYS).ok().map(Zeroizing::new).filter(|text| !text.trim().is_empty());
     if let Some(text) = text {
         if config.keys.master_key_file.is_some() {
             return Err(part("the master keys cannot be used")(MasterKeysError::TwoMasterKeys));
         }
-        return MasterKeys::from_text(&text).map_err(part("the master keys in CERTMINT_MASTER_KEYS cannot be used"));
+        return MasterKeyLines::from_text(&text)
+            .map_err(part("the master keys in CERTMINT_MASTER_KEYS cannot be used"));
     }
     if let Some(file) = &config.keys.master_key_file {
-        return MasterKeys::load(file).map_err(part("the master keys cannot be used"));
+        return MasterKeyLines::load(file).map_err(part("the master keys cannot be used"));
     }
     let path = config.data_dir.join("master.key");
     let cannot = "the master key cannot be used";
     if *store.head().borrow() > 0 && !path.exists() {
         return Err(part(cannot)(MasterKeysError::NoMasterKey { path }));
     }
-    MasterKeys::load_or_create(&path).map_err(part(cannot))
+    MasterKeyLines::load_or_create(&path).map_err(part(cannot))
 }
 
 /// What becomes of records of versions before authentication codes.
@@ -155,11 +156,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
         let store = Sqlite::open_in_memory().unwrap();
-        let keys = master_keys(&config, &store).unwrap();
-        assert_eq!(master_keys(&config, &store).unwrap().newest(), keys.newest());
+        let newest = || master_keys(&config, &store).unwrap().keys().unwrap().newest().to_owned();
+        let made = newest();
+        assert_eq!(newest(), made);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(store.commit(crate::store::Batch::default())).unwrap();
-        assert_eq!(master_keys(&config, &store).unwrap().newest(), keys.newest());
+        assert_eq!(newest(), made);
         std::fs::remove_file(folder.path().join("master.key")).unwrap();
         let message = master_keys(&config, &store).unwrap_err().to_string();
         assert!(message.contains("copy the file from another replica"), "{message}");

@@ -2,7 +2,7 @@
 //! removes grants that are over.
 
 use super::store::Opened;
-use crate::service::{Authenticated, CertificateAuthorities, Service};
+use crate::service::{Authenticated, CertificateAuthorities, MasterKeyObjects, Service};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -157,6 +157,26 @@ pub(super) async fn survey(service: Service, shutdown: CancellationToken) {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
         }
+    }
+}
+
+/// Says each minute which master keys this replica has, where others share the store, and shows what is known of them.
+pub(super) async fn master_keys(service: Service, alone: bool, shutdown: CancellationToken) {
+    let (keys, since) = (MasterKeyObjects::of(&service), service.now());
+    loop {
+        if !alone && let Err(error) = keys.announce(since).await {
+            tracing::warn!(%error, "the other replicas could not be told which master keys this one has; will retry");
+        }
+        if let Err(error) = keys.keep_up().await {
+            tracing::warn!(%error, "what is known of the master keys could not be read; will retry");
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            () = tokio::time::sleep(UPKEEP_EVERY) => {}
+        }
+    }
+    if !alone && let Err(error) = keys.leave().await {
+        tracing::warn!(%error, "the other replicas could not be told that this one ends; they find out within three minutes");
     }
 }
 

@@ -12,6 +12,7 @@ use crate::proto::v1::certificate_authority_service_client::CertificateAuthority
 use crate::proto::v1::certificate_service_client::CertificateServiceClient;
 use crate::proto::v1::installation_service_client::InstallationServiceClient;
 use crate::proto::v1::key_service_client::KeyServiceClient;
+use crate::proto::v1::master_key_service_client::MasterKeyServiceClient;
 use crate::proto::v1::renewal_service_client::RenewalServiceClient;
 use crate::proto::v1::secret_service_client::SecretServiceClient;
 use crate::proto::v1::vault_service_client::VaultServiceClient;
@@ -70,6 +71,7 @@ clients! {
     Certificates = CertificateServiceClient;
     Installations = InstallationServiceClient;
     Keys = KeyServiceClient;
+    MasterKeyCalls = MasterKeyServiceClient;
     Renewals = RenewalServiceClient;
     Secrets = SecretServiceClient;
     Vaults = VaultServiceClient;

@@ -5,7 +5,7 @@ use super::failure::{Exit, Failure};
 use super::options::{ClientOptions, Secret};
 use super::output::Output;
 use super::trust::{self, Trust};
-use super::{Result, StoreArgs, access, data_dir, text, tls_probe};
+use super::{Result, StoreArgs, access, data_dir, master_keys, text, tls_probe};
 use crate::clock::{Clock, SystemClock};
 use crate::proto;
 use crate::proto::v1::{
@@ -161,6 +161,7 @@ async fn server(options: &ClientOptions, report: &mut Report) -> bool {
     report.add("health", within(limit, health(&session)).await);
     report.add("contract", within(limit, contract(&session)).await);
     report.add("identity", within(limit, identity(&session)).await);
+    report.add("master keys", within(limit, master_keys::finding(&session)).await);
     report.add("clock", within(limit, clock(&session)).await);
     true
 }

@@ -26,6 +26,7 @@ mod issuer_input;
 mod json;
 mod key;
 mod manage;
+mod master_keys;
 mod merge;
 mod options;
 pub(crate) mod output;
@@ -177,6 +178,11 @@ pub enum ClientCommand {
     /// Who I am, and who may do what
     #[command(subcommand)]
     Access(access::AccessCommand),
+    /// Bring everything that is stored under the newest master key
+    Reseal(master_keys::ResealArgs),
+    /// Show what needs which master key
+    #[command(subcommand)]
+    Keys(master_keys::KeysCommand),
     /// Search, copy and verify the audit ledger
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -265,6 +271,8 @@ async fn dispatch(
             let prepared = args.prepare()?;
             backup::restore(&Session::open(options).await?, output, prepared).await
         }
+        ClientCommand::Reseal(args) => master_keys::reseal(&Session::open(options).await?, output, args).await,
+        ClientCommand::Keys(command) => master_keys::keys(&Session::open(options).await?, output, command).await,
         ClientCommand::Contacts(command) => contacts::run(&Session::open(options).await?, output, command).await,
         ClientCommand::Access(command) => access::run(&Session::open(options).await?, output, command).await,
         ClientCommand::Audit(command) => audit::run(options, output, command).await,

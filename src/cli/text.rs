@@ -3,6 +3,7 @@
 pub(super) mod authorities;
 pub(super) mod installations;
 pub(super) mod manage;
+pub(super) mod master_keys;
 mod profiles;
 pub(super) mod renewals;
 

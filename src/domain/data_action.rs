@@ -55,6 +55,8 @@ actions! {
     RoleDefinitionsWrite = "Microsoft.Authorization/roleDefinitions/write",
     RoleDefinitionsDelete = "Microsoft.Authorization/roleDefinitions/delete",
     AuditRead = "certmint/audit/read",
+    MasterKeysRead = "certmint/masterkeys/read",
+    MasterKeysWrite = "certmint/masterkeys/write",
     AccessSelf = "certmint/access/self",
     InstallationsWrite = "certmint/installations/write",
 }

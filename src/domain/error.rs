@@ -67,6 +67,8 @@ pub enum Reason {
     IdentityUnavailable,
     /// The audit record of the request cannot be written.
     AuditUnavailable,
+    /// Records cannot be brought under the newest master key now.
+    ResealNotPossible,
 }
 
 /// What a program can read of an error beside its reason.

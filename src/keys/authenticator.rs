@@ -61,6 +61,11 @@ impl Authenticator {
         self.keys.last().map_or("", |(id, _)| id)
     }
 
+    /// The ids of the master keys, the newest last.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|(id, _)| id.as_str())
+    }
+
     /// The code of the parts, each preceded by its length, so that no two lists of parts collide.
     pub fn code(&self, purpose: Purpose, parts: &[&[u8]]) -> [u8; MAC_LEN] {
         let mut code = [0; MAC_LEN];

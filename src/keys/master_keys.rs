@@ -1,5 +1,6 @@
-//! The master keys that wrap data keys: a text file or variable with one `id base64` per line, newest last.
+//! The master keys that wrap data keys: a text file or variable with one key on each line, newest last.
 
+use super::master_key_lines::{KEY_LEN, MasterKeyLines};
 use super::random::fill;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::fmt::{self, Write as _};
@@ -9,13 +10,12 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-const KEY_LEN: usize = 32;
 /// More than a thousand keys; a larger file is not one of ours.
 const MAX_FILE: usize = 64 * 1024;
 
 const HEADER: &str = "\
 # Master keys of certmint. Each line is `id base64`, 32 bytes each; the last one encrypts, all decrypt.
-# To rotate, add a line: id, a space, and the output of `openssl rand -base64 32`.
+# To rotate, add a line: id, a space, and the output of `openssl rand -base64 32`; then run `certmint reseal`.
 # Whoever has this file and the store can read every private key: guard it, and back it up apart.
 ";
 
@@ -42,6 +42,8 @@ pub enum MasterKeyTextError {
     Empty,
     #[error("it is larger than {MAX_FILE} bytes")]
     TooLarge,
+    #[error("the master key {id} comes from a command, which is not run here")]
+    Command { id: String },
 }
 
 /// At least one key; the last is the newest.
@@ -53,15 +55,18 @@ impl fmt::Debug for MasterKeys {
     }
 }
 
-impl MasterKeys {
+impl MasterKeyLines {
     /// Reads the file; makes it with one random key if there is none. Where two processes start
     /// at once, one makes it and both read it.
+    ///
+    /// # Errors
+    /// Where it cannot be read or made, others may read it, or it is not valid.
     pub fn load_or_create(path: &Path) -> Result<Self, MasterKeyError> {
         match File::open(path) {
-            Ok(file) => Self::read(file, path, 0o077),
+            Ok(file) => read(file, path, 0o077),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 create(path).map_err(io_error(path, "made"))?;
-                Self::read(File::open(path).map_err(io_error(path, "read"))?, path, 0o077)
+                read(File::open(path).map_err(io_error(path, "read"))?, path, 0o077)
             }
             Err(error) => Err(io_error(path, "read")(error)),
         }
@@ -69,35 +74,32 @@ impl MasterKeys {
 
     /// Reads a file that is there already. It is another's to make, so its group may read it: that is how secrets
     /// are handed to containers that do not run as root.
+    ///
+    /// # Errors
+    /// As of [`MasterKeyLines::load_or_create`], and where there is none.
     pub fn load(path: &Path) -> Result<Self, MasterKeyError> {
-        Self::read(File::open(path).map_err(io_error(path, "read"))?, path, 0o037)
+        read(File::open(path).map_err(io_error(path, "read"))?, path, 0o037)
+    }
+}
+
+impl MasterKeys {
+    /// As [`MasterKeyLines::load_or_create`], of a file without commands.
+    pub fn load_or_create(path: &Path) -> Result<Self, MasterKeyError> {
+        MasterKeyLines::load_or_create(path)?.keys().map_err(invalid(path))
     }
 
-    /// From text: one `id base64` per line. Blank lines and lines that begin with `#` do not count.
+    /// As [`MasterKeyLines::load`], of a file without commands.
+    pub fn load(path: &Path) -> Result<Self, MasterKeyError> {
+        MasterKeyLines::load(path)?.keys().map_err(invalid(path))
+    }
+
+    /// As [`MasterKeyLines::from_text`], of a text without commands.
     pub fn from_text(text: &str) -> Result<Self, MasterKeyTextError> {
-        let mut keys: Vec<(String, Zeroizing<[u8; KEY_LEN]>)> = Vec::new();
-        for (index, line) in text.lines().enumerate() {
-            let problem = |problem| MasterKeyTextError::Line { line: index + 1, problem };
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let mut words = line.split_ascii_whitespace();
-            let (Some(id), Some(key), None) = (words.next(), words.next(), words.next()) else {
-                return Err(problem("a line is an id, a space and a key in base64"));
-            };
-            if id.len() > 32 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
-                return Err(problem("the id has up to 32 letters, digits, - _ and ."));
-            }
-            if keys.iter().any(|(other, _)| other == id) {
-                return Err(problem("the id is already used on an earlier line"));
-            }
-            let bytes = STANDARD.decode(key).map(Zeroizing::new).map_err(|_| problem("the key is not base64"))?;
-            let bytes = <[u8; KEY_LEN]>::try_from(bytes.as_slice())
-                .map_err(|_| problem("the key does not have 32 bytes (44 characters of base64)"))?;
-            keys.push((id.to_owned(), Zeroizing::new(bytes)));
-        }
-        if keys.is_empty() { Err(MasterKeyTextError::Empty) } else { Ok(Self(keys)) }
+        MasterKeyLines::from_text(text)?.keys()
+    }
+
+    pub(super) fn of(keys: Vec<(String, Zeroizing<[u8; KEY_LEN]>)>) -> Self {
+        Self(keys)
     }
 
     /// One key that lives as long as the process: what it sealed cannot be opened after a restart.
@@ -115,23 +117,26 @@ impl MasterKeys {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &[u8; KEY_LEN])> {
         self.0.iter().map(|(id, key)| (id.as_str(), &**key))
     }
+}
 
-    /// `closed` are the rights that nobody may have.
-    fn read(file: File, path: &Path, closed: u32) -> Result<Self, MasterKeyError> {
-        // The mode of the open file, not of the path, which could be another file by now.
-        let mode = file.metadata().map_err(io_error(path, "read"))?.mode() & 0o7777;
-        if mode & closed != 0 {
-            return Err(MasterKeyError::Exposed { path: path.to_owned(), mode });
-        }
-        let invalid = |source| MasterKeyError::File { path: path.to_owned(), source };
-        // Room for all of it, so that no copy is left behind when it grows.
-        let mut text = Zeroizing::new(String::with_capacity(MAX_FILE + 1));
-        file.take(MAX_FILE as u64 + 1).read_to_string(&mut text).map_err(io_error(path, "read"))?;
-        if text.len() > MAX_FILE {
-            return Err(invalid(MasterKeyTextError::TooLarge));
-        }
-        Self::from_text(&text).map_err(invalid)
+/// `closed` are the rights that nobody may have.
+fn read(file: File, path: &Path, closed: u32) -> Result<MasterKeyLines, MasterKeyError> {
+    // The mode of the open file, not of the path, which could be another file by now.
+    let mode = file.metadata().map_err(io_error(path, "read"))?.mode() & 0o7777;
+    if mode & closed != 0 {
+        return Err(MasterKeyError::Exposed { path: path.to_owned(), mode });
     }
+    // Room for all of it, so that no copy is left behind when it grows.
+    let mut text = Zeroizing::new(String::with_capacity(MAX_FILE + 1));
+    file.take(MAX_FILE as u64 + 1).read_to_string(&mut text).map_err(io_error(path, "read"))?;
+    if text.len() > MAX_FILE {
+        return Err(invalid(path)(MasterKeyTextError::TooLarge));
+    }
+    MasterKeyLines::from_text(&text).map_err(invalid(path))
+}
+
+fn invalid(path: &Path) -> impl Fn(MasterKeyTextError) -> MasterKeyError {
+    move |source| MasterKeyError::File { path: path.to_owned(), source }
 }
 
 /// Appears whole or not at all, and never replaces a file that another process made meanwhile.

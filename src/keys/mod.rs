@@ -30,7 +30,8 @@ pub mod key_pair;
 mod key_pool;
 mod leaf_rules;
 mod link;
-pub mod master_keys;
+pub mod master_key_lines;
+mod master_keys;
 mod name_text;
 pub mod names;
 pub mod ocsp;
@@ -67,6 +68,7 @@ pub use caller::Caller;
 pub(crate) use defect::defect;
 pub(crate) use facts::certificate_facts;
 pub use key_pair::KeyPair;
+pub use master_key_lines::MasterKeyLines;
 pub use master_keys::MasterKeys;
 pub use options::KeyOptions;
 pub(crate) use public_half::of_certificate as public_key_of;
@@ -142,6 +144,7 @@ pub struct Keys {
     ready: KeyPool,
     opened: Arc<KeyCache>,
     import: ImportLimits,
+    reseal_rate: u32,
 }
 
 impl fmt::Debug for Keys {
@@ -162,6 +165,7 @@ impl Keys {
             workers: Some(workers),
             opened: Arc::new(KeyCache::start(options.opened.into(), options.opened_for)?),
             import: limits.into(),
+            reseal_rate: options.reseal_rate,
         })
     }
 
@@ -175,6 +179,7 @@ impl Keys {
             ready: KeyPool::none(),
             opened: Arc::new(KeyCache::none()),
             import: ImportLimits::default(),
+            reseal_rate: KeyOptions::default().reseal_rate,
         }
     }
 
@@ -317,6 +322,11 @@ impl Keys {
     /// anywhere.
     pub fn sealer(&self) -> &Arc<Sealer> {
         &self.sealer
+    }
+
+    /// Records that are brought under the newest master key in a second, at most.
+    pub fn reseal_rate(&self) -> u32 {
+        self.reseal_rate
     }
 
     pub fn load(&self) -> KeyLoad {

@@ -51,6 +51,26 @@ impl SealContext {
         Self::of(vault, issuer, String::new(), "issuer.key")
     }
 
+    /// The password of an issuer object.
+    pub(crate) fn issuer_password(vault: &str, issuer: &str) -> Self {
+        Self::of(vault, issuer, String::new(), "issuer.password")
+    }
+
+    /// What a provider keeps of an issuer object.
+    pub(crate) fn issuer_state(vault: &str, issuer: &str) -> Self {
+        Self::of(vault, issuer, String::new(), "issuer.state")
+    }
+
+    /// The secret options of an issuer object.
+    pub(crate) fn issuer_secrets(vault: &str, issuer: &str) -> Self {
+        Self::of(vault, issuer, String::new(), "issuer.secrets")
+    }
+
+    /// The private key of the OCSP responder of a built-in authority.
+    pub(crate) fn responder_key(vault: &str, authority: &str) -> Self {
+        Self::of(vault, authority, String::new(), "responder.key")
+    }
+
     /// A key that signs checkpoints of the audit ledger, by its id.
     pub(crate) fn audit_key(id: &str) -> Self {
         Self::of("", "", id.to_owned(), "audit.key")
@@ -145,10 +165,32 @@ impl Sealer {
     /// The id of the master key that a sealed value names, where it is not one of ours; `None`
     /// where it is, and where the value has not even the form of a sealed one.
     pub(crate) fn unknown_key(&self, sealed: &[u8]) -> Option<String> {
+        let id = Self::master_key_of(sealed)?;
+        (!self.keys.contains_key(id)).then(|| id.to_owned())
+    }
+
+    /// The id of the master key that a sealed value names; `None` where it has not the form of a sealed value.
+    pub(crate) fn master_key_of(sealed: &[u8]) -> Option<&str> {
         let (&id_len, rest) = sealed.strip_prefix(&[VERSION])?.split_first()?;
-        let id = std::str::from_utf8(rest.get(..usize::from(id_len))?).ok()?;
+        let (id, rest) = rest.split_at_checked(usize::from(id_len))?;
+        let id = std::str::from_utf8(id).ok()?;
         let is_id = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-        (is_id && !id.is_empty() && !self.keys.contains_key(id)).then(|| id.to_owned())
+        (is_id && !id.is_empty() && rest.len() >= WRAPPED_LEN + NONCE_LEN + TAG_LEN).then_some(id)
+    }
+
+    /// The same sealed value under the newest master key: its data key is wrapped anew, the value itself is neither
+    /// opened nor changed. `None` where its data key does not open: unknown master key, another context, damage.
+    pub(crate) fn rewrap(&self, sealed: &[u8], context: &SealContext) -> Option<Vec<u8>> {
+        let id = Self::master_key_of(sealed)?;
+        let (wrapped, value) = sealed.get(2 + id.len()..)?.split_at_checked(WRAPPED_LEN)?;
+        let place = context.encode(WRAP);
+        let data_key = unlock(wrapped, self.keys.get(id)?, &place)?;
+        let mut again = Vec::with_capacity(2 + self.newest.len() + WRAPPED_LEN + value.len());
+        again.extend_from_slice(&[VERSION, u8::try_from(self.newest.len()).ok()?]);
+        again.extend_from_slice(self.newest.as_bytes());
+        append(&mut again, self.keys.get(&self.newest)?, &data_key, &place).ok()?;
+        again.extend_from_slice(value);
+        Some(again)
     }
 
     pub(super) fn try_open(&self, sealed: &[u8], context: &SealContext) -> Option<Zeroizing<Vec<u8>>> {
@@ -267,6 +309,26 @@ mod tests {
         assert_eq!(sealer(SECOND).open(&new, &place).unwrap().as_slice(), b"new");
         assert!(sealer(FIRST).open(&new, &place).is_err());
         assert!(sealer(SECOND).open(&old, &place).is_err());
+    }
+
+    #[test]
+    fn a_value_that_is_wrapped_anew_opens_with_the_newest_master_key_alone_and_only_in_its_place() {
+        let place = context("v", "web", "1", "key");
+        let old = sealer(FIRST).seal(b"old", &place).unwrap();
+        let both = sealer(&format!("{FIRST}\n{SECOND}"));
+        let again = both.rewrap(&old, &place).unwrap();
+        assert_eq!((Sealer::master_key_of(&old), Sealer::master_key_of(&again)), (Some("a"), Some("b")));
+        assert_eq!(sealer(SECOND).open(&again, &place).unwrap().as_slice(), b"old");
+        assert!(sealer(FIRST).open(&again, &place).is_err());
+        assert_eq!(again[again.len() - 31..], old[old.len() - 31..], "the value is as it was");
+        assert_eq!(both.rewrap(&old, &context("v", "web", "2", "key")), None, "it was moved");
+        assert_eq!(sealer(SECOND).rewrap(&old, &place), None, "its master key is not there");
+        for at in 0..old.len() - 31 {
+            let mut damaged = old.clone();
+            damaged[at] ^= 1;
+            assert_eq!(both.rewrap(&damaged, &place), None, "byte {at}");
+        }
+        assert_eq!(both.rewrap(&old[..60], &place), None);
     }
 
     #[test]

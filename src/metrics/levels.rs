@@ -15,6 +15,17 @@ pub struct Port {
     pub cut: u64,
 }
 
+/// What is known of the master keys.
+#[derive(Clone, Debug, Default)]
+pub struct MasterKeyLevel {
+    /// The ids, and the records that need each, as of the last count.
+    pub records: Vec<(String, u64)>,
+    /// When they were counted, in seconds since 1970.
+    pub counted: Option<i64>,
+    /// Records are being brought under the newest one.
+    pub under_way: bool,
+}
+
 /// The state of the key workers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KeyQueue {

@@ -2,6 +2,7 @@
 //! of the installation: take the largest of the replicas, not their sum.
 
 use super::authorities::Authorities;
+use super::master_keys::MasterKeys;
 use super::{Renewals, add};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -57,6 +58,7 @@ pub struct Operations {
     /// The CAs of the server.
     pub authorities: Authorities,
     pub renewals: Renewals,
+    pub master_keys: MasterKeys,
     state: Mutex<State>,
 }
 
@@ -77,6 +79,7 @@ impl fmt::Debug for Operations {
 impl Operations {
     pub(super) fn register(&self, registry: &mut Registry) {
         self.renewals.register(registry);
+        self.master_keys.register(registry);
         let text = "Transitions of pending operations that this replica read in the log; each replica counts all";
         add(registry, "certmint_operation_transitions", text, &self.transitions);
         let text = "Operations in progress, as the log tells; those without an event in the kept log are missing";

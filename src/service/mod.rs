@@ -53,6 +53,9 @@ pub use issuers::{
     OpenOperations, ProviderView, options_of, profiles_of,
 };
 pub use jobs::{Due, Hinted, Jobs};
+pub use master_keys::{
+    LeftRecords, MasterKeyCount, MasterKeyObjects, MasterKeyStatus, ReplicaView, ResealEnd, ResealRequest, ResealView,
+};
 pub use material::{KeyResult, KeyView, Materials, SecretView, VersionPage, VersionRef};
 pub use observe::Health;
 pub use options::ServiceOptions;

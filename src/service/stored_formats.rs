@@ -1,12 +1,14 @@
 //! Bodies written by released versions: each must load without losing anything. A changed format adds a file next to
 //! the old ones; a released file is never edited.
 
-use super::records::{Codec, Kind, OfKind, PendingRecord, Stored, decode_event, encode_event, record_body};
+use super::records::{Codec, Kind, OfKind, PendingRecord, Place, Stored, decode_event, encode_event, record_body};
 use crate::domain::{Certificate, CertificateEntry};
 use crate::keys::{MasterKeys, Sealer};
 use crate::store::Record;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What the version of format 1 wrote: operations of each state, an abandoned order, certificates, issuers with and
@@ -39,6 +41,9 @@ const V1_RENEWALS: &str = include_str!("../../tests/data/stored-v1-renewals.json
 const V1_RIGHTS: &str = include_str!("../../tests/data/stored-v1-rights.json");
 /// What it wrote of the audit ledger.
 const V1_AUDIT: &str = include_str!("../../tests/data/stored-v1-audit.json");
+
+/// What it wrote of the replicas of a store, and of a walk that brings records under the newest master key.
+const V1_MASTER_KEYS: &str = include_str!("../../tests/data/stored-v1-master-keys.json");
 
 /// What it wrote of a record that it parked.
 const V1_PARKED: &str = include_str!("../../tests/data/stored-v1-parked.json");
@@ -162,11 +167,11 @@ fn bodies_with_codes_verify_and_lose_nothing() {
 
 /// Without a code nobody believes them, not even in a store of a version before the codes.
 #[test]
-fn rights_load_with_a_code_and_never_without() {
+fn rights_and_what_is_said_of_master_keys_load_with_a_code_and_never_without() {
     let sealer = Arc::new(Sealer::new(MasterKeys::random()));
     let codec = Codec::new(sealer.clone());
     codec.tolerate();
-    for (key, body) in bodies(V1_RIGHTS).0 {
+    for (key, body) in bodies(V1_RIGHTS).0.into_iter().chain(bodies(V1_MASTER_KEYS).0) {
         assert!(refused(&codec, &record(&key, body.to_string().into_bytes())), "{key}");
         let lost = of_kind(&codec, &record(&key, record_body(&sealer, &key, &body["value"])));
         assert!(lost.is_empty(), "{}", lost.join("\n"));
@@ -207,6 +212,56 @@ fn a_body_under_the_key_of_another_object_is_refused_with_and_without_a_code() {
     }
 }
 
+/// The texts in a value that have the form of a sealed value.
+fn that_look_sealed(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) => {
+            let is_sealed = STANDARD.decode(text).is_ok_and(|bytes| Sealer::master_key_of(&bytes).is_some());
+            found.extend(is_sealed.then(|| text.clone()));
+        }
+        Value::Array(all) => all.iter().for_each(|one| that_look_sealed(one, found)),
+        Value::Object(members) => members.values().for_each(|one| that_look_sealed(one, found)),
+        _ => {}
+    }
+}
+
+/// What a kind does not name stays under its old master key for ever, and is lost with it.
+#[test]
+fn every_sealed_value_is_named_by_its_kind() {
+    struct Names<'a>(&'a Record);
+    impl OfKind for Names<'_> {
+        type Answer = Vec<String>;
+
+        fn of<T: Stored + Serialize>(self) -> Self::Answer {
+            let value: T = tolerant().read(self.0).unwrap_or_else(|error| panic!("{}: {error}", self.0.key));
+            let place = Place::of(&self.0.key).unwrap();
+            value.sealed(&place).into_iter().map(|(blob, _)| STANDARD.encode(&blob.0)).collect()
+        }
+    }
+    let mut kinds = BTreeSet::new();
+    for (key, body) in
+        [V1, V1_MANAGEMENT, V1_AUTHORITIES, V1_PROVIDERS, V1_OPERATORS, V1_PROFILES, V1_ISSUED, V1_RENEWALS, V1_AUDIT]
+            .into_iter()
+            .flat_map(|file| bodies(file).0)
+    {
+        let key = match body["value"]["operation"]["request_id"].as_str() {
+            Some(id) if key.starts_with("orders/") => format!("orders/default/{id}"),
+            _ => key,
+        };
+        let mut sealed = Vec::new();
+        that_look_sealed(&body["value"], &mut sealed);
+        let Some(kind) = Kind::of(&key) else { panic!("{key} is of no kind") };
+        let named = kind.with_type(Names(&record(&key, body.to_string().into_bytes())));
+        let forgotten: Vec<&String> = sealed.iter().filter(|text| !named.contains(text)).collect();
+        assert!(
+            forgotten.is_empty(),
+            "{key}: {forgotten:?} is sealed, and src/service/records/sealed.rs does not say so"
+        );
+        kinds.extend((!sealed.is_empty()).then(|| kind.prefix()));
+    }
+    assert!(kinds.len() >= 5, "the stored bodies have sealed values of {kinds:?} alone");
+}
+
 /// A release that knows no certificate without a key reads an empty one in its place.
 #[test]
 fn a_missing_key_is_stored_as_an_empty_one() {
@@ -235,11 +290,21 @@ fn refused(codec: &Codec, record: &Record) -> bool {
 #[test]
 fn every_kind_of_record_has_a_stored_body() {
     let (with, _) = authenticated();
-    let [authorities, providers, parked, operators, issued, rights, audit, installations] =
-        [V1_AUTHORITIES, V1_PROVIDERS, V1_PARKED, V1_OPERATORS, V1_ISSUED, V1_RIGHTS, V1_AUDIT, V1_INSTALLATIONS]
+    let [authorities, providers, parked, operators, issued, rights, audit, installations, master_keys] = [
+        V1_AUTHORITIES,
+        V1_PROVIDERS,
+        V1_PARKED,
+        V1_OPERATORS,
+        V1_ISSUED,
+        V1_RIGHTS,
+        V1_AUDIT,
+        V1_INSTALLATIONS,
+        V1_MASTER_KEYS,
+    ]
             .map(|file| bodies(file).0);
     let keys = with.iter().map(|record| record.key.as_str()).chain(authorities.keys().map(String::as_str));
     let keys = keys.chain(issued.keys().chain(rights.keys()).chain(audit.keys()).map(String::as_str));
+    let keys = keys.chain(master_keys.keys().map(String::as_str));
     let keys = keys.chain(providers.keys().chain(parked.keys()).chain(operators.keys()).map(String::as_str));
     let keys = keys.chain(installations.keys().map(String::as_str));
     let stored: Vec<Kind> = keys.filter_map(Kind::of).collect();

@@ -16,7 +16,7 @@ use axum::routing::get;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE as TYPE};
 use serde::Serialize;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +31,8 @@ struct Inner {
     draining: CancellationToken,
     store_timeout: Duration,
     tail_lag: Duration,
+    /// What the start waits for.
+    waits: Mutex<String>,
 }
 
 struct ServiceRef(Service);
@@ -76,7 +78,19 @@ impl Probes {
         store_timeout: Duration,
         tail_lag: Duration,
     ) -> Self {
-        Self(Arc::new(Inner { metrics, service: OnceLock::new(), draining, store_timeout, tail_lag }))
+        Self(Arc::new(Inner {
+            metrics,
+            service: OnceLock::new(),
+            draining,
+            store_timeout,
+            tail_lag,
+            waits: Mutex::default(),
+        }))
+    }
+
+    /// What the start waits for now.
+    pub fn waits(&self, what: String) {
+        *self.0.waits.lock().unwrap_or_else(PoisonError::into_inner) = what;
     }
 
     /// The service is there, and the port is open.
@@ -111,7 +125,10 @@ impl Probes {
             add("draining", "the server is about to stop".to_owned());
         }
         match inner.service.get() {
-            None => add("starting", "the store is not open yet".to_owned()),
+            None => {
+                let waits = inner.waits.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                add("starting", if waits.is_empty() { "the store is not open yet".to_owned() } else { waits });
+            }
             Some(ServiceRef(service)) => {
                 let failing = service.issuers().control().failing_issuers().into_iter();
                 failing_issuers.extend(failing.map(|FailingIssuer { vault, issuer, provider }| Failing {

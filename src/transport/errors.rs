@@ -204,6 +204,9 @@ errors! {
     AuditUnavailable = Unavailable, SERVICE_UNAVAILABLE, "ServiceUnavailable";
     "the audit record of the request cannot be written, and `audit.on_failure` is `refuse`. A change may have been made: its record is stored with it";
     "repeat after `Retry-After`; the log has the cause ([audit.md](audit.md))";
+    ResealNotPossible = FailedPrecondition, CONFLICT, "Conflict";
+    "`Reseal` while another replica does not have the newest master key or writes with another one, or while records of a version without authentication codes are taken over";
+    "do what the message names ([operations.md](operations.md#master-keys))";
 }
 
 #[cfg(test)]

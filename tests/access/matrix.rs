@@ -101,6 +101,8 @@ const METHODS: &[(&str, &[&str])] = &[
     ("write", &["VaultService/CreateVault"]),
     (AUDIT, &["AuditService/ListAudit", "AuditService/ListAuditKeys"]),
     (INSTALLED, &["InstallationService/ReportInstallation"]),
+    (MASTER_KEYS, &["MasterKeyService/GetMasterKeys"]),
+    ("certmint/masterkeys/write", &["MasterKeyService/Reseal", "MasterKeyService/StopReseal"]),
     // Everybody's.
     (
         SELF,
@@ -121,6 +123,7 @@ const METHODS: &[(&str, &[&str])] = &[
 
 /// What no role of Azure's has.
 const AUDIT: &str = "certmint/audit/read";
+const MASTER_KEYS: &str = "certmint/masterkeys/read";
 
 /// What agents say.
 const INSTALLED: &str = "certmint/installations/write";
@@ -158,7 +161,7 @@ const ROLES: &[(&str, &[&str])] = &[
     ("certmint Requester", &["certificates/read", "certificates/create/action", "certificates/update/action"]),
     ("certmint Watcher", &["certificates/read"]),
     ("certmint Agent", &["certificates/read", "secrets/getSecret/action", INSTALLED]),
-    ("certmint Auditor", &["*/read", "secrets/readMetadata/action", AUDIT]),
+    ("certmint Auditor", &["*/read", "secrets/readMetadata/action", AUDIT, MASTER_KEYS]),
 ];
 
 /// Routes that no method of the contract names: those of ours, and the writes of Key Vault that are always refused,
@@ -211,7 +214,7 @@ fn allows(role: &str, action: &str) -> bool {
             Some(("", end)) if !end.is_empty() => action.ends_with(end) && action.len() > end.len(),
             Some((begin, _)) => action.starts_with(begin),
             None => *pattern == action,
-        } && (action != AUDIT || *pattern == AUDIT))
+        } && (![AUDIT, MASTER_KEYS].contains(&action) || *pattern == action))
     };
     let public = ["keys/verify/action", "keys/encrypt/action", "keys/wrap/action"].contains(&action);
     has(action) || public && has("keys/read")
@@ -225,8 +228,10 @@ fn about(action: &str, names: bool) -> About {
     match action {
         _ if names => About::Name,
         "certificatecontacts/write" => About::WholeVault,
-        // A role counts everywhere.
-        "write"
+        // A role counts everywhere, and master keys are those of the whole server.
+        MASTER_KEYS
+        | "certmint/masterkeys/write"
+        | "write"
         | "Microsoft.Authorization/roleDefinitions/write"
         | "Microsoft.Authorization/roleDefinitions/delete" => About::AllVaults,
         _ => About::Any,

@@ -7,6 +7,7 @@ use certmint::proto::v1::certificate_admin_service_server::CertificateAdminServi
 use certmint::proto::v1::certificate_authority_service_server::CertificateAuthorityServiceServer;
 use certmint::proto::v1::certificate_service_server::CertificateServiceServer;
 use certmint::proto::v1::key_service_server::KeyServiceServer;
+use certmint::proto::v1::master_key_service_server::MasterKeyServiceServer;
 use certmint::proto::v1::renewal_service_server::RenewalServiceServer;
 use certmint::proto::v1::secret_service_server::SecretServiceServer;
 use certmint::proto::v1::vault_service_server::VaultServiceServer;
@@ -54,6 +55,9 @@ pub(crate) struct Part {
     pub(crate) streams: VecDeque<Vec<Item>>,
     /// Answers of GetPending before the usual one.
     pub(crate) refusals: VecDeque<Status>,
+    /// What is said of the master keys, in order; the last one is said again and again.
+    pub(crate) master_keys: VecDeque<MasterKeys>,
+    pub(crate) resealed: Vec<ResealRequest>,
     /// How far the clock of the server is off, in seconds.
     pub(crate) clock_skew: i64,
 }
@@ -103,6 +107,7 @@ impl Fake {
             .add_service(VaultServiceServer::new(service.clone()))
             .add_service(SecretServiceServer::new(service.clone()))
             .add_service(RenewalServiceServer::new(service.clone()))
+            .add_service(MasterKeyServiceServer::new(service.clone()))
             .add_service(KeyServiceServer::new(service))
             .add_service(reflection)
             .add_service(health)

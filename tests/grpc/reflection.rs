@@ -74,6 +74,7 @@ const OURS: [&str; 10] = [
     "certmint.v1.CertificateService",
     "certmint.v1.InstallationService",
     "certmint.v1.KeyService",
+    "certmint.v1.MasterKeyService",
     "certmint.v1.RenewalService",
     "certmint.v1.SecretService",
     "certmint.v1.VaultService",

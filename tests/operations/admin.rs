@@ -188,6 +188,8 @@ fn every_metric_that_the_documents_name_exists() {
     survey.count("default", "Self", 0);
     metrics.operations.renewals.set(survey);
     metrics.operations.renewals.count("begun", "lifetime");
+    let master_keys = certmint::metrics::MasterKeyLevel { records: vec![("k1".into(), 1)], ..Default::default() };
+    metrics.operations.master_keys.set(&master_keys);
     metrics.operations.published("crl", 200);
     metrics.operations.ocsp("good");
     let text = metrics.text();

@@ -21,6 +21,7 @@ mod hosts;
 #[path = "../support/https.rs"]
 mod https;
 mod ledger;
+mod master_key_command;
 #[path = "../support/permit.rs"]
 mod permit;
 #[path = "../support/ports.rs"]
@@ -29,6 +30,7 @@ mod ports;
 mod postgres;
 mod readiness;
 mod reload;
+mod reseal;
 mod server;
 mod start;
 #[expect(dead_code, reason = "other test binaries use the rest")]

@@ -9,6 +9,7 @@ mod edits;
 mod exportable;
 mod moves;
 mod place;
+mod reseal;
 mod rights;
 mod start;
 mod takeover;

@@ -35,6 +35,8 @@ pub(crate) struct Place {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) limits: ServiceOptions,
+    /// Records that are brought under another master key in a second.
+    pub(crate) reseal_rate: u32,
 }
 
 /// One run of a service. It has no worker: the test triggers due work.
@@ -57,6 +59,7 @@ impl Place {
             folder: tempfile::tempdir().unwrap(),
             clock: Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000))),
             limits: ServiceOptions::default(),
+            reseal_rate: 1000,
         }
     }
 
@@ -88,7 +91,8 @@ impl Place {
     pub(crate) async fn open_on(&self, store: Arc<dyn Store>, sealer: Sealer) -> Result<Life, Error> {
         let sealer = Arc::new(sealer);
         let opened_for = Duration::from_secs(600);
-        let options = KeyOptions { workers: 1, opened: 8, opened_for, ..KeyOptions::on_demand() };
+        let options =
+            KeyOptions { workers: 1, opened: 8, opened_for, reseal_rate: self.reseal_rate, ..KeyOptions::on_demand() };
         let keys = Arc::new(Keys::new(sealer, &options, &Limits::default()).unwrap());
         let issuers =
             Issuers::new(Arc::new(SelfSigned::new(keys.clone()))).with_provider(Arc::new(LocalCa::new(keys.clone())));

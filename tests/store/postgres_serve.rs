@@ -159,7 +159,8 @@ async fn a_database_of_an_earlier_version_is_taken_over_beside_the_work_and_a_mo
     }
     drop(replica);
     operator.batch_execute(STRIP).await.unwrap();
-    operator.batch_execute("DELETE FROM records WHERE key LIKE 'meta/%'").await.unwrap();
+    // Which had no marks, and did not say which replicas there are.
+    operator.batch_execute("DELETE FROM records WHERE key LIKE 'meta/%' OR key LIKE 'replicas/%'").await.unwrap();
 
     let replica = ready(serve(&data, &url));
     let begun = std::time::Instant::now();

@@ -151,6 +151,7 @@ pub(super) const BUILT_IN: [BuiltIn; 14] = [
             "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
             "Microsoft.Authorization/*/read",
             "certmint/audit/read",
+            "certmint/masterkeys/read",
         ],
     ),
 ];

@@ -89,8 +89,8 @@ impl Ledger {
         !self.options.sinks.is_empty()
     }
 
-    /// Who writes here.
-    pub(super) fn writer(&self) -> &str {
+    /// Who writes here: another one for each start of a process.
+    pub(in crate::service) fn writer(&self) -> &str {
         self.chain.writer()
     }
 

@@ -21,6 +21,6 @@ pub use options::{AuditFailure, AuditLevel, AuditOptions, AuditSink};
 pub(super) use scope::found;
 pub use scope::{Asks, Scope};
 pub use search::{AuditFilter, AuditPage, AuditPublicKey, AuditRecord};
-pub(super) use told::RENEWAL;
+pub(super) use told::{RENEWAL, RESEAL};
 pub use trail::AuditTrail;
 pub use verify::{Report, Verifier};

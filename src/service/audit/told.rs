@@ -9,6 +9,9 @@ use crate::store::Batch;
 /// The job of renewals. What it begins is a transition; without one it writes only when a certificate is looked at again,
 /// and why, into its entry.
 pub(in crate::service) const RENEWAL: &str = "renewal";
+/// The job that brings records under the newest master key, which changes nothing of what they say. Its beginning and its
+/// end have lines.
+pub(in crate::service) const RESEAL: &str = "reseal";
 
 /// What is recorded of a commit; `None` of one that only keeps books: when to ask an issuer again, what was asked.
 ///
@@ -19,13 +22,14 @@ pub(super) fn facts(scope: Option<&Scope>, batch: &Batch) -> Option<Facts> {
     let puts = batch.puts.iter().map(|put| put.key.as_str());
     let keys = puts.chain(batch.deletes.iter().map(|delete| delete.key.as_str()));
     let place = keys.filter_map(Place::of).find(|place| is_told(place.kind));
-    let is_look = scope.is_some_and(|scope| scope.is_job(RENEWAL));
-    if asks != Some(Asks::Change) && (place.is_none() || is_look) && batch.events.is_empty() {
+    let keeps_books = scope.is_some_and(|scope| scope.is_job(RENEWAL) || scope.is_job(RESEAL));
+    if asks != Some(Asks::Change) && (place.is_none() || keeps_books) && batch.events.is_empty() {
         return None;
     }
     let mut facts = scope.map_or_else(|| of_service("upkeep"), Scope::facts);
     facts.outcome = "done".to_owned();
     let (mut vault, mut name) = place.map_or(("", ""), |place| match place.kind {
+        Kind::Reseal => ("", ""),
         Kind::Revoked | Kind::Crl | Kind::Responder | Kind::Grant | Kind::Role | Kind::AuditKey => ("", place.vault),
         _ => (place.vault, place.name),
     });
@@ -69,7 +73,8 @@ fn is_told(kind: Kind) -> bool {
         | Kind::Grant
         | Kind::Role
         | Kind::Installation
-        | Kind::AuditKey => true,
+        | Kind::AuditKey
+        | Kind::Reseal => true,
         Kind::Pending
         | Kind::Suspended
         | Kind::AbandonedOrder
@@ -86,6 +91,7 @@ fn is_told(kind: Kind) -> bool {
         | Kind::Challenge
         | Kind::AuditLine
         | Kind::AuditVolume
+        | Kind::Replica
         | Kind::Parked
         | Kind::Meta => false,
     }
@@ -128,6 +134,7 @@ mod tests {
         assert_eq!(facts(Some(&request(Asks::Read)), &batch("issuer-health/shop/corp")), None);
         // A renewal that is put off.
         assert_eq!(facts(Some(&Scope::job(RENEWAL)), &batch("certificates/shop/web")), None);
+        assert_eq!(facts(Some(&Scope::job(RESEAL)), &batch("versions/shop/web/12")), None);
         assert!(facts(Some(&Scope::job("retention")), &batch("certificates/shop/web")).is_some());
         let told = facts(Some(&request(Asks::Change)), &batch("issuer-states/shop/corp")).unwrap();
         assert_eq!((told.principal.as_str(), told.vault.as_str(), told.name.as_str()), ("token:ci", "shop", ""));

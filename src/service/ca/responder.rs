@@ -33,7 +33,7 @@ pub(in crate::service) struct Responders {
 
 /// What the key of a responder was sealed for.
 pub(super) fn seal_context(record: &ResponderRecord) -> SealContext {
-    SealContext::new(&record.vault, &record.authority, "", "responder.key")
+    SealContext::responder_key(record.vault.as_str(), &record.authority)
 }
 
 impl Responders {

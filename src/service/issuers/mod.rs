@@ -284,7 +284,7 @@ impl IssuerObjects {
 }
 
 fn password_context(vault: &VaultName, issuer: &IssuerName) -> SealContext {
-    SealContext::new(vault, issuer.as_str(), "", "issuer.password")
+    SealContext::issuer_password(vault.as_str(), issuer.as_str())
 }
 
 /// What was said and is not said otherwise now; an empty text says nothing.

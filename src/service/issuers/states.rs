@@ -392,9 +392,9 @@ fn no_options(name: &str, provider: &str) -> Error {
 }
 
 fn state_context(vault: &VaultName, issuer: &IssuerName) -> SealContext {
-    SealContext::new(vault, issuer.as_str(), "", "issuer.state")
+    SealContext::issuer_state(vault.as_str(), issuer.as_str())
 }
 
 fn secrets_context(vault: &VaultName, issuer: &IssuerName) -> SealContext {
-    SealContext::new(vault, issuer.as_str(), "", "issuer.secrets")
+    SealContext::issuer_secrets(vault.as_str(), issuer.as_str())
 }

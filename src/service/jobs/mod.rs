@@ -18,11 +18,12 @@ mod request;
 pub(super) mod wakeup;
 
 use super::access::Rights;
-use super::audit::{RENEWAL, Scope};
+use super::audit::{RENEWAL, RESEAL, Scope};
 use super::ca::{IssuedLog, Responders, RevocationLists, Successions};
 use super::certificates::{Creations, Deletions};
 use super::context::Context;
 use super::issuers::Issuing;
+use super::master_keys::MasterKeyObjects;
 use super::pending::PendingOperations;
 use super::records::{Kind, concerns_a_record};
 use crate::domain::{Result, Timestamp};
@@ -76,6 +77,8 @@ enum DueKind {
     Responder,
     /// A certificate to be renewed, or whose CA is asked when.
     Certificate,
+    /// The walk that brings records under the newest master key.
+    Reseal,
 }
 
 impl DueKind {
@@ -94,6 +97,7 @@ impl DueKind {
             Self::Revoked | Self::Crl => "revocation list",
             Self::Responder => "OCSP responder",
             Self::Certificate => RENEWAL,
+            Self::Reseal => RESEAL,
         }
     }
 
@@ -113,6 +117,7 @@ impl DueKind {
             Kind::Crl => Some(Self::Crl),
             Kind::Responder => Some(Self::Responder),
             Kind::Certificate => Some(Self::Certificate),
+            Kind::Reseal => Some(Self::Reseal),
             Kind::Version
             | Kind::Suspended
             | Kind::Contacts
@@ -128,6 +133,7 @@ impl DueKind {
             | Kind::AuditLine
             | Kind::AuditKey
             | Kind::AuditVolume
+            | Kind::Replica
             | Kind::Parked
             | Kind::Installation
             | Kind::Meta => None,
@@ -229,6 +235,7 @@ impl Jobs {
             DueKind::Crl => self.renew_crl(due).await,
             DueKind::Responder => self.renew_responder(due).await,
             DueKind::Certificate => self.renewals.step(due.record).await,
+            DueKind::Reseal => MasterKeyObjects::new(self.context.clone()).step(&due.record).await,
         }
     }
 }

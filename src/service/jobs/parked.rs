@@ -91,6 +91,7 @@ mod tests {
             Kind::AuditLine,
             Kind::AuditKey,
             Kind::AuditVolume,
+            Kind::Replica,
             Kind::Parked,
             Kind::Installation,
             Kind::Meta,

@@ -278,6 +278,8 @@ fn authenticated(codec: &Codec, kind: Kind, record: &Record) -> Option<Put> {
         | Kind::Revoked
         | Kind::Crl
         | Kind::Responder
+        | Kind::Replica
+        | Kind::Reseal
         | Kind::Parked
         | Kind::Meta => None,
         kind => kind.with_type(Again(codec, record)),

@@ -69,9 +69,30 @@ pub(super) fn authenticated<T: Serialize + ?Sized>(
     value: &T,
 ) -> serde_json::Result<Vec<u8>> {
     // Most records fit; growing step by step would copy each of them several times.
-    let mut body = Vec::with_capacity(2048);
+    let body = Vec::with_capacity(2048);
+    coded(authenticator, key, FORMAT, body, |body| serde_json::to_writer(body, value))
+}
+
+/// A body that was verified, with a code of the newest master key over another value in the same format.
+pub(super) fn recoded(authenticator: &Authenticator, key: &str, verified: &[u8], value: &[u8]) -> Option<Vec<u8>> {
+    let format = split(verified)?.format;
+    let body = Vec::with_capacity(verified.len() + value.len() / 4);
+    let write = |body: &mut Vec<u8>| {
+        body.extend_from_slice(value);
+        Ok(())
+    };
+    coded(authenticator, key, format, body, write).ok()
+}
+
+fn coded(
+    authenticator: &Authenticator,
+    key: &str,
+    format: u32,
+    mut body: Vec<u8>,
+    write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>,
+) -> serde_json::Result<Vec<u8>> {
     body.extend_from_slice(OPEN);
-    body.extend_from_slice(FORMAT.to_string().as_bytes());
+    body.extend_from_slice(format.to_string().as_bytes());
     body.extend_from_slice(MAC);
     body.extend_from_slice(authenticator.newest().as_bytes());
     body.push(b':');
@@ -80,8 +101,8 @@ pub(super) fn authenticated<T: Serialize + ?Sized>(
     body.resize(place.end, b'=');
     body.extend_from_slice(VALUE);
     let start = body.len();
-    serde_json::to_writer(&mut body, value)?;
-    let code = authenticator.code(Purpose::Record, &[key.as_bytes(), &FORMAT.to_be_bytes(), &body[start..]]);
+    write(&mut body)?;
+    let code = authenticator.code(Purpose::Record, &[key.as_bytes(), &format.to_be_bytes(), &body[start..]]);
     let written = STANDARD.encode_slice(code, &mut body[place]);
     debug_assert_eq!(written, Ok(CODE_LEN));
     body.push(b'}');
@@ -141,6 +162,11 @@ fn split(body: &[u8]) -> Option<Parts<'_>> {
 /// Whether the body carries a code, which may be a wrong one.
 pub(super) fn carries_a_code(body: &[u8]) -> bool {
     split(body).is_some()
+}
+
+/// The id of the master key that a body names, which need not be that of its code; `None` if it carries none.
+pub(super) fn master_key_of(body: &[u8]) -> Option<&str> {
+    split(body).map(|parts| parts.master_key)
 }
 
 /// The bytes of the value of a body that was verified before.

@@ -73,6 +73,20 @@ impl Codec {
         self.sealer.authenticator()
     }
 
+    pub(super) fn sealer(&self) -> &Sealer {
+        &self.sealer
+    }
+
+    /// The ids of the master keys, the newest last.
+    pub(in crate::service) fn master_keys(&self) -> impl Iterator<Item = &str> {
+        self.authenticator().ids()
+    }
+
+    /// The id of the master key that writes.
+    pub(in crate::service) fn newest_key(&self) -> &str {
+        self.authenticator().newest()
+    }
+
     /// How many times a record was refused.
     pub(in crate::service) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)

@@ -7,6 +7,7 @@ use super::key::{self, Place};
 use super::kinds::{IssuerStateRecord, Kind};
 use super::lost_vaults::{NeedsRecord, SeenVaults};
 use super::marks::Sweep;
+use super::reseal::Next;
 use super::scan::{Scan, certificate_of, holds_authenticated};
 use crate::domain::{CertificateEntry, EntryState, Error, Reason, Result, Timestamp, VaultName};
 use crate::keys::Sealer;
@@ -156,7 +157,12 @@ impl<'a> Inspection<'a> {
                     vaults.note(*kind, &record);
                     if let Some(problem) = problem {
                         findings.push(Finding {
-                            repair: if self.is_removable(&problem) { Repair::Remove } else { Repair::Purge },
+                            // A replica that is there writes its record again.
+                            repair: if *kind == Kind::Replica || self.is_removable(&problem) {
+                                Repair::Remove
+                            } else {
+                                Repair::Purge
+                            },
                             problem: problem.to_string(),
                             key: record.key,
                         });
@@ -178,6 +184,28 @@ impl<'a> Inspection<'a> {
         findings.extend(vaults.findings(&self.needs_record));
         self.look_at_cas(&mut findings).await?;
         Ok((count, findings))
+    }
+
+    /// The master keys beside the newest one that no record needs. None is known of a store of which not everything could be
+    /// looked into.
+    ///
+    /// # Errors
+    /// Where the store is not available.
+    pub async fn unused_keys(&self) -> Result<Vec<String>> {
+        let mut unused: BTreeSet<String> = self.codec.master_keys().map(str::to_owned).collect();
+        unused.remove(self.codec.newest_key());
+        let mut scan = Scan::new(self.store, "");
+        while !unused.is_empty() && self.codec.is_strict() {
+            let Some(page) = scan.next().await? else { return Ok(unused.into_iter().collect()) };
+            for record in page {
+                let standing = self.codec.standing(&record);
+                if matches!(standing.next, Next::Stays(_)) {
+                    return Ok(Vec::new());
+                }
+                unused.retain(|key| !standing.keys.contains(key));
+            }
+        }
+        Ok(Vec::new())
     }
 
     /// Records under keys of no kind that is known here. They are left alone by servers, which may be older than who

@@ -4,6 +4,8 @@
 use super::audit::{audit_time, place_of_line};
 use super::grants::{GrantRecord, RightsChanges, RoleRecord};
 use super::marks::{Marker, Sweep};
+use super::replicas::ReplicaRecord;
+use super::reseal_job::ResealRecord;
 use super::{
     AuditKeyRecord, AuditLine, AuditVolume, ChallengeRecord, CrlRecord, DeletedRecord, IssuedAdoption, IssuedIndex,
     IssuerHealthRecord, IssuerStateRecord, Kind, ParkedRecord, PendingRecord, PurgingRecord, RequestRecord,
@@ -13,8 +15,8 @@ use crate::domain::authority::AuthorityRecord;
 use crate::domain::installation::{HostName, Installation};
 use crate::domain::issued::IssuedRecord;
 use crate::domain::{
-    Certificate, CertificateEntry, CertificateName, Contacts, IssuerConfig, IssuerName, RequestId, Serial, Timestamp,
-    Vault, VaultName, Version,
+    Blob, Certificate, CertificateEntry, CertificateName, Contacts, IssuerConfig, IssuerName, RequestId, Serial,
+    Timestamp, Vault, VaultName, Version,
 };
 use crate::keys::{SealContext, digest};
 use std::fmt;
@@ -127,6 +129,15 @@ impl<'a> Place<'a> {
     pub(in crate::service) fn certificate(&self) -> crate::domain::Result<(VaultName, CertificateName)> {
         Ok((VaultName::parse(self.vault)?, CertificateName::parse(self.name)?))
     }
+}
+
+/// A sealed value of a record, and what it was sealed for.
+pub(in crate::service) type SealedValue<'a> = (&'a Blob, SealContext);
+
+/// A record of which is known what is sealed in it.
+pub(in crate::service) trait Sealed {
+    /// Every sealed value of the record that lies at this place.
+    fn sealed<'a>(&'a self, place: &Place<'_>) -> Vec<SealedValue<'a>>;
 }
 
 /// A key in a vault; without a name what all of the kind have in common.
@@ -344,6 +355,20 @@ pub(in crate::service) fn audit_volume(hour: Timestamp, writer: &str) -> Key<Aud
 
 pub(in crate::service) fn audit_volumes() -> Prefix<AuditVolume> {
     Prefix::new(Kind::AuditVolume.prefix().to_owned())
+}
+
+/// A process that shares the store.
+pub(in crate::service) fn replica(id: &str) -> Key<ReplicaRecord> {
+    Key::new(format!("{}{id}", Kind::Replica.prefix()))
+}
+
+pub(in crate::service) fn replicas() -> Prefix<ReplicaRecord> {
+    Prefix::new(Kind::Replica.prefix().to_owned())
+}
+
+/// The walk that brings records under the newest master key.
+pub(in crate::service) fn reseal() -> Key<ResealRecord> {
+    Key::new(format!("{}{}", Kind::Reseal.prefix(), ResealRecord::NAME))
 }
 
 /// A record that was parked, by its key.

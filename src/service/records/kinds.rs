@@ -3,8 +3,11 @@
 use super::audit::{AuditKeyRecord, AuditLine, AuditVolume};
 use super::authorities::{CrlRecord, IssuedAdoption, IssuedIndex, ResponderRecord, RevokedRecord};
 use super::grants::{GrantRecord, RightsChanges, RoleRecord};
-use super::key::Place;
+use super::key::{Place, Sealed};
 use super::marks::{Mark, Marker, Sweep};
+use super::parked::ParkedRecord;
+use super::replicas::ReplicaRecord;
+use super::reseal_job::ResealRecord;
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::blob;
 use crate::domain::installation::Installation;
@@ -158,13 +161,6 @@ pub(in crate::service) trait OfKind {
     fn of<T: Stored + Serialize>(self) -> Self::Answer;
 }
 
-/// A record that was due when a version met it that has no job for its kind.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(in crate::service) struct ParkedRecord {
-    pub(in crate::service) key: String,
-    pub(in crate::service) since: Timestamp,
-}
-
 /// Declares each kind of record once, with the first part of its keys and the type of its values.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $prefix:literal of $value:ty,)+) => {
@@ -253,6 +249,10 @@ kinds! {
     AuditKey = "audit-keys" of AuditKeyRecord,
     /// How much of the audit ledger there is.
     AuditVolume = "audit-volumes" of AuditVolume,
+    /// A process that shares the store.
+    Replica = "replicas" of ReplicaRecord,
+    /// The walk that brings records under the newest master key.
+    Reseal = "reseals" of ResealRecord,
     /// A due record of a kind that some version has no job for.
     Parked = "parked" of ParkedRecord,
     /// A version on a host, as the host reported it.
@@ -262,7 +262,7 @@ kinds! {
 }
 
 /// A value that is stored under a key.
-pub(in crate::service) trait Stored: DeserializeOwned {
+pub(in crate::service) trait Stored: DeserializeOwned + Sealed {
     /// Whether the value names the object that belongs there. What a value does not name (the vault of an issuer) is
     /// bound by the code of the body alone.
     fn belongs(&self, place: &Place<'_>) -> bool;

@@ -22,9 +22,15 @@ pub(super) mod key;
 mod kinds;
 mod lost_vaults;
 mod marks;
+mod master_key_places;
 mod paging;
+mod parked;
 mod ranges;
+mod replicas;
+mod reseal;
+mod reseal_job;
 mod scan;
+mod sealed;
 mod verified;
 
 pub(super) use crate::domain::text::hex;
@@ -44,11 +50,15 @@ pub(super) use key::{Key, Place, Prefix};
 #[cfg(test)]
 pub(super) use kinds::OfKind;
 pub(super) use kinds::{
-    ChallengeRecord, DeletedRecord, IssuerHealthRecord, IssuerStateRecord, Kind, ParkedRecord, PendingRecord,
-    PurgingRecord, RequestRecord, ShownPending, Stored,
+    ChallengeRecord, DeletedRecord, IssuerHealthRecord, IssuerStateRecord, Kind, PendingRecord, PurgingRecord,
+    RequestRecord, ShownPending, Stored,
 };
 pub use paging::MAX_PAGE;
 pub(crate) use paging::reads_a_page_token;
 pub(super) use paging::{Bounds, List, Page, Paging, shown};
+pub(super) use parked::ParkedRecord;
 pub(super) use ranges::Ranges;
+pub(super) use replicas::ReplicaRecord;
+pub(super) use reseal::{Next, Standing, Stays};
+pub(super) use reseal_job::{Counted, End, Ended, Named, ResealRecord, Tally};
 pub(super) use scan::Scan;

@@ -88,6 +88,8 @@ pub(super) fn certificate_of(kind: Kind, record: &Record) -> Option<String> {
         | Kind::AuditLine
         | Kind::AuditKey
         | Kind::AuditVolume
+        | Kind::Replica
+        | Kind::Reseal
         | Kind::Parked
         | Kind::Installation
         | Kind::Meta => None,

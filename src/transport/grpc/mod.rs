@@ -16,6 +16,7 @@ mod installations;
 mod issuers;
 mod keys;
 mod management;
+mod master_keys;
 mod middleware;
 mod policy;
 mod policy_mask;
@@ -44,6 +45,7 @@ use crate::proto::v1::certificate_authority_service_server::{
 use crate::proto::v1::certificate_service_server::{CertificateServiceServer, SERVICE_NAME as CERTIFICATES};
 use crate::proto::v1::installation_service_server::{InstallationServiceServer, SERVICE_NAME as INSTALLATIONS};
 use crate::proto::v1::key_service_server::{KeyServiceServer, SERVICE_NAME as KEYS};
+use crate::proto::v1::master_key_service_server::{MasterKeyServiceServer, SERVICE_NAME as MASTER_KEYS};
 use crate::proto::v1::renewal_service_server::{RenewalServiceServer, SERVICE_NAME as RENEWALS};
 use crate::proto::v1::secret_service_server::{SERVICE_NAME as SECRETS, SecretServiceServer};
 use crate::proto::v1::vault_service_server::{SERVICE_NAME as VAULTS, VaultServiceServer};
@@ -138,6 +140,9 @@ pub fn api(service: Service, options: GrpcOptions) -> Api {
     let installations = InstallationServiceServer::new(installations::InstallationCalls(service.clone()))
         .max_decoding_message_size(message_limit)
         .max_encoding_message_size(SEND_LIMIT);
+    let master_keys = MasterKeyServiceServer::new(master_keys::MasterKeyCalls(service.clone()))
+        .max_decoding_message_size(message_limit)
+        .max_encoding_message_size(SEND_LIMIT);
     let (reporter, health) = tonic_health::server::health_reporter();
     options.tasks.spawn(report_health(reporter, options.closing.clone()));
     let routes = Routes::new(certificates(message_limit))
@@ -149,6 +154,7 @@ pub fn api(service: Service, options: GrpcOptions) -> Api {
         .add_service(access)
         .add_service(renewals)
         .add_service(installations)
+        .add_service(master_keys)
         .add_service(audit)
         .add_service(health.max_decoding_message_size(QUESTION_LIMIT));
     let restore = Routes::new(certificates(message_limit.max(backup)));
@@ -234,8 +240,8 @@ pub(super) fn refused(content_type: &HeaderValue, why: &Refusal) -> http::Respon
 }
 
 /// The services whose health is told, and the server as a whole.
-const SERVICES: [&str; 11] =
-    ["", CERTIFICATES, ADMIN, AUTHORITIES, SECRETS, KEYS, VAULTS, ACCESS, AUDIT, RENEWALS, INSTALLATIONS];
+const SERVICES: [&str; 12] =
+    ["", CERTIFICATES, ADMIN, AUTHORITIES, SECRETS, KEYS, VAULTS, ACCESS, AUDIT, RENEWALS, INSTALLATIONS, MASTER_KEYS];
 
 async fn report_health(reporter: tonic_health::server::HealthReporter, closing: CancellationToken) {
     for name in SERVICES {

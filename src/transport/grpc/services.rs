@@ -2,7 +2,9 @@
 #![expect(clippy::disallowed_types, reason = "this is where tonic::Status belongs")]
 
 use super::status::status;
-use super::{access, admin, audit, authorities, certificates, installations, keys, renewals, secrets, vaults};
+use super::{
+    access, admin, audit, authorities, certificates, installations, keys, master_keys, renewals, secrets, vaults,
+};
 use crate::domain::Error;
 use crate::proto::v1;
 use crate::proto::v1::access_service_server::AccessService;
@@ -12,6 +14,7 @@ use crate::proto::v1::certificate_authority_service_server::CertificateAuthority
 use crate::proto::v1::certificate_service_server::CertificateService;
 use crate::proto::v1::installation_service_server::InstallationService;
 use crate::proto::v1::key_service_server::KeyService;
+use crate::proto::v1::master_key_service_server::MasterKeyService;
 use crate::proto::v1::renewal_service_server::RenewalService;
 use crate::proto::v1::secret_service_server::SecretService;
 use crate::proto::v1::vault_service_server::VaultService;
@@ -146,6 +149,14 @@ service! {
     InstallationService for installations::InstallationCalls {
         report_installation: ReportInstallationRequest -> ReportInstallationResponse = report;
         list_installations: ListInstallationsRequest -> ListInstallationsResponse = list;
+    }
+}
+
+service! {
+    MasterKeyService for master_keys::MasterKeyCalls {
+        reseal: ResealRequest -> ResealResponse = reseal;
+        stop_reseal: StopResealRequest -> StopResealResponse = stop;
+        get_master_keys: GetMasterKeysRequest -> GetMasterKeysResponse = get;
     }
 }
 

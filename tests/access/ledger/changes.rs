@@ -8,6 +8,7 @@ use certmint::proto::v1::certificate_authority_service_client::CertificateAuthor
 use certmint::proto::v1::import_certificate_request::Bundle;
 use certmint::proto::v1::installation_service_client::InstallationServiceClient;
 use certmint::proto::v1::key_service_client::KeyServiceClient;
+use certmint::proto::v1::master_key_service_client::MasterKeyServiceClient;
 use certmint::proto::v1::renewal_service_client::RenewalServiceClient;
 use certmint::proto::v1::revoke_certificate_request::Which;
 use certmint::proto::v1::secret_service_client::SecretServiceClient;
@@ -213,6 +214,9 @@ async fn rights(server: &Server) {
     client.create_grant(grant).await.unwrap();
     client.delete_grant(DeleteGrantRequest { grant_id: GRANT.into() }).await.unwrap();
     client.delete_role(DeleteRoleRequest { role: "Renewer".into() }).await.unwrap();
+    let mut client = MasterKeyServiceClient::new(server.channel(ADMIN));
+    client.reseal(ResealRequest::default()).await.unwrap();
+    client.stop_reseal(StopResealRequest {}).await.unwrap();
 }
 
 async fn secrets_and_keys(server: &Server) {

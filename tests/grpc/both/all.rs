@@ -341,7 +341,7 @@ const NEVER_REFUSED: [&str; 5] = [
 ];
 
 /// Methods without a URI: there is nothing to compare them with.
-const WITHOUT_URI: [&str; 39] = [
+const WITHOUT_URI: [&str; 42] = [
     "CertificateService.ListPending",
     "CertificateService.WatchPending",
     "CertificateAdminService.CheckIssuer",
@@ -382,6 +382,10 @@ const WITHOUT_URI: [&str; 39] = [
     // Played in `tests/grpc/installations.rs`.
     "InstallationService.ReportInstallation",
     "InstallationService.ListInstallations",
+    // Played in `tests/operations/reseal.rs`.
+    "MasterKeyService.Reseal",
+    "MasterKeyService.StopReseal",
+    "MasterKeyService.GetMasterKeys",
     "VaultService.CreateVault",
     "VaultService.GetVault",
     "VaultService.ListVaults",

@@ -1,11 +1,11 @@
 //! Checks that the master keys are those of the store. With others, a server would seal new keys that its replicas
 //! cannot open, and could not open existing ones.
 
-use super::Service;
-use super::context::Context;
-use super::records::{Kind, PendingRecord, Place, key};
 use crate::domain::{Certificate, Error, Reason, Result};
 use crate::keys::SealContext;
+use crate::service::Service;
+use crate::service::context::Context;
+use crate::service::records::{Kind, PendingRecord, Place, key};
 use crate::store::Record;
 
 /// Records of each kind that are tried: one that is damaged must not keep a server from starting.
