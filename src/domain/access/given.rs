@@ -27,7 +27,7 @@ mod tests {
 
     #[test]
     fn a_message_repeats_80_characters_of_a_text() {
-        assert_eq!(shown("a\nb\u{7f}ü"), "abü");
+        assert_eq!(shown("a\nb\u{7f}ü"), "a b ü");
         assert_eq!(shown(&"ü".repeat(81)), "ü".repeat(80));
     }
 

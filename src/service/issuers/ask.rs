@@ -92,19 +92,11 @@ const MAX_NOTE: usize = 500;
 const MAX_ACTIONS: usize = 250;
 
 impl Issuing {
-    /// One call of the issuer, cut before the lease runs out. Where a record that the order needs is damaged, it waits
-    /// and says for what.
+    /// One call of the issuer, cut before the lease runs out.
     ///
     /// # Errors
     /// Where the store does not let the answer be prepared; the step is repeated.
     pub(in crate::service) async fn ask(&self, pending: &PendingRecord, until: Timestamp) -> Result<Asked> {
-        match self.ask_issuer(pending, until).await {
-            Err(error) if concerns_a_record(&error) => Ok(open(pending, Some(error.message), None).into()),
-            asked => asked,
-        }
-    }
-
-    async fn ask_issuer(&self, pending: &PendingRecord, until: Timestamp) -> Result<Asked> {
         let operation = &pending.operation;
         let signer = match self.find_signer(pending).await? {
             Ok(found) => found,
@@ -337,6 +329,14 @@ pub(super) fn order(pending: &PendingRecord, needs: Needs) -> Order {
         sealed_key: pending.sealed_key.as_ref().filter(|_| needs.sealed_key).map(|Blob(sealed)| sealed.clone()),
         intent: None,
     }
+}
+
+/// An order for which a record is damaged waits, and says for which.
+///
+/// # Errors
+/// Every other one.
+pub(in crate::service) fn waits(pending: &PendingRecord, error: Error) -> Result<Asked> {
+    if concerns_a_record(&error) { Ok(open(pending, Some(error.message), None).into()) } else { Err(error) }
 }
 
 /// The order stays open after a step that brought nothing: what it waited for before, it still waits for.

@@ -17,7 +17,7 @@ mod retire;
 mod states;
 mod windows;
 
-pub(super) use ask::{Asked, Outcome, failure};
+pub(super) use ask::{Asked, Outcome, failure, waits};
 pub use authorities::Authorities;
 pub(super) use authorities::{Readable, place, signs};
 pub use chain_way::ChainWay;

@@ -10,7 +10,7 @@ use crate::issuer::FailureClass;
 use crate::keys::{Caller, Work, chain};
 use crate::service::access::Mode;
 use crate::service::ca::Ended;
-use crate::service::issuers::{Asked, CaWindows, Outcome, failure, serial_revoked};
+use crate::service::issuers::{Asked, CaWindows, Outcome, failure, serial_revoked, waits};
 use crate::service::pending::updated;
 use crate::service::records::{PendingRecord, key};
 use crate::store::{Batch, Record};
@@ -25,7 +25,7 @@ impl Jobs {
             State::Issuing { .. } if pending.deadline <= self.context.now() => Outcome::Overdue.into(),
             State::Issuing { .. } => match self.not_allowed(&pending) {
                 Some(problem) => Outcome::Ended(Event::Failed(problem)).into(),
-                None => self.issuing.ask(&pending, due.until).await?,
+                None => self.issuing.ask(&pending, due.until).await.or_else(|error| waits(&pending, error))?,
             },
             // Nothing to do any more: the record stops being due.
             _ => return self.save(record, pending, None, Batch::default()).await.map(|_| ()),
