@@ -3,6 +3,7 @@
 
 mod above;
 mod authorities;
+mod cas;
 mod generations;
 mod grpc;
 mod harness;
