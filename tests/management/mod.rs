@@ -24,3 +24,4 @@ mod snapshots;
 mod successions;
 mod trail;
 mod vaults;
+mod withdrawn;

@@ -168,11 +168,8 @@ impl CertificateAuthorities {
     pub async fn activate_authority(&self, wanted: Permit<AuthorityRef>) -> Result<Ceremony> {
         retry!({
             let (record, authority) = self.in_state(&wanted, AuthorityState::Next).await?;
-            if let Some((ca, revocation)) = revoked_above(&self.context, &wanted.vault, &authority.chain).await? {
-                let on = revocation.time.date();
-                return Err(Error::bad_parameter(format!(
-                    "The certificate of \"{ca}\" was revoked by the CA above it on {on}: retire this CA, and make another one."
-                )));
+            if let Some(revoked) = revoked_above(&self.context, &wanted.vault, &authority.chain).await? {
+                return Err(Error::bad_parameter(format!("{revoked}: retire this CA, and make another one.")));
             }
             let object = self.generations.object(&wanted.vault, &wanted.issuer).await?;
             let done = self.generations.settle(Some(&record), authority, object).await?;
