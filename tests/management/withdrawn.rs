@@ -225,3 +225,20 @@ async fn the_root_of_a_ca_that_was_given_up_is_not_among_those_to_trust() {
     assert_eq!(count, 1);
     assert!(after > before, "caches learn that the file is another one");
 }
+
+#[tokio::test]
+async fn a_root_does_not_take_the_place_of_a_ca_below_another_one_unasked() {
+    let harness = Harness::new(ServiceOptions::default()).await;
+    set(&harness, "root", &[]).await;
+    set(&harness, "issuing", &[("parent", "root")]).await;
+    let refused = further(&harness, "issuing", Parent::Unspecified, "CN=Issuing 2").await.unwrap_err();
+    assert_eq!(refused.reason, Reason::BadParameter, "{refused:?}");
+    assert!(format!("{refused:?}").contains("--parent-issuer NAME"), "{refused:?}");
+    assert_eq!(authorities(&harness, "issuing").await.len(), 1);
+    let made = further(&harness, "issuing", Parent::OwnRoot, "CN=Issuing 2").await.unwrap();
+    assert_eq!(made.authority.record.chain.len(), 1);
+    // In the place of a root, and where there is none, nothing else is meant.
+    for issuer in ["root", "new"] {
+        further(&harness, issuer, Parent::Unspecified, "CN=Another").await.unwrap();
+    }
+}

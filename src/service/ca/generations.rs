@@ -57,6 +57,11 @@ impl IssuerObject {
     fn ca(&self) -> Option<&Authority> {
         self.config.as_ref().and_then(IssuerConfig::ca)
     }
+
+    /// Whether its CA is no root: one in its place would cut clients off that trust the root above it.
+    pub(super) fn is_below_another(&self) -> bool {
+        self.ca().is_some_and(|active| active.chain.len() > 1)
+    }
 }
 
 /// An authority that is there.

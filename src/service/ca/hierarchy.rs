@@ -80,8 +80,9 @@ impl CertificateAuthorities {
     /// another CA signs begins with a request.
     ///
     /// # Errors
-    /// `BadParameter` for a name that is taken, and for a parent that signs no CAs; `IssuerInUse` while another one is
-    /// requested or next; `AccessDenied` where the caller may not do the same for the parent.
+    /// `BadParameter` for a name that is taken, for a parent that signs no CAs, and where the parent has to be said;
+    /// `IssuerInUse` while another one is requested or next; `AccessDenied` where the caller may not do the same for the
+    /// parent.
     pub async fn create_authority(&self, wanted: Permit<NewAuthority>) -> Result<Ceremony> {
         if let Parent::Issuer(parent) = &wanted.parent {
             wanted.terms().check_another(&wanted.vault, parent.as_str())?;
