@@ -68,7 +68,7 @@ pub struct Limits {
     /// An issuer that has not decided after this long has failed, and its order is cancelled. Default 30 days.
     #[serde(with = "duration")]
     pub issuing_deadline: Duration,
-    /// How long an issuer is asked to cancel an order whose operation was deleted or failed by its deadline. Default
+    /// How long an issuer is asked to cancel an order whose operation was deleted, or failed undecided. Default
     /// 30 days.
     #[serde(with = "duration")]
     pub cancelling_deadline: Duration,

@@ -12,6 +12,7 @@ mod master_keys;
 mod operations;
 mod process;
 mod renewals;
+mod worker;
 
 pub use authorities::{AuthorityLevel, ListsLevel, MOST as MOST_AUTHORITIES};
 pub use budget::Budget;
@@ -19,6 +20,7 @@ pub use identity::IssuerKeys;
 pub use levels::{KeyQueue, MasterKeyLevel, Port, Tail};
 pub use operations::{Operations, Seen};
 pub use renewals::{EXPIRY_BUCKETS, Renewals, Survey};
+pub use worker::WorkerMetrics;
 
 use audit::AuditMetrics;
 use budget::BudgetMetrics;
@@ -56,15 +58,8 @@ pub struct Metrics {
     pub watch_delivered: Counter,
     /// From the commit of an event, by the clock of its writer, to its arrival in this process.
     pub watch_event_age: Histogram,
-    /// Steps of the worker that were begun, and those that ended with an error.
-    pub worker_steps: Counter,
-    pub worker_steps_failed: Counter,
-    /// Due records that were set aside, because this version has no job for their kind.
-    pub worker_parked: Counter,
-    /// Steps running.
-    pub worker_running: Gauge,
-    /// 1 while the last look at the store found at least as much due work as there were places.
-    pub worker_saturated: Gauge,
+    /// Steps of the worker.
+    pub worker: WorkerMetrics,
     http: Family<HttpLabels, Counter>,
     http_seconds: Histograms<HttpRoute>,
     grpc: Family<GrpcLabels, Counter>,
@@ -126,11 +121,7 @@ impl Metrics {
             operations: Operations::default(),
             watch_delivered: Counter::default(),
             watch_event_age: histogram(),
-            worker_steps: Counter::default(),
-            worker_steps_failed: Counter::default(),
-            worker_parked: Counter::default(),
-            worker_running: Gauge::default(),
-            worker_saturated: Gauge::default(),
+            worker: WorkerMetrics::default(),
             http: Family::default(),
             http_seconds: Family::new_with_constructor(histogram),
             grpc: Family::default(),
@@ -168,13 +159,7 @@ impl Metrics {
         add(r, "certmint_issuer_call_duration_seconds", "Calls to issuers", &self.issuer_seconds);
         let text = "Issuer objects by how their last call from this replica ended, within the last hour";
         add(r, "certmint_issuers", text, &self.issuers);
-        add(r, "certmint_worker_steps", "Steps of pending operations started", &self.worker_steps);
-        add(r, "certmint_worker_steps_failed", "Steps that ended with an error", &self.worker_steps_failed);
-        let text = "Due records that were set aside until a newer version takes them up";
-        add(r, "certmint_worker_records_parked", text, &self.worker_parked);
-        add(r, "certmint_worker_steps_running", "Steps running", &self.worker_running);
-        let text = "1 while the last poll found at least as much due work as free slots";
-        add(r, "certmint_worker_saturated", text, &self.worker_saturated);
+        self.worker.register(r);
         add(r, "certmint_key_jobs", "Jobs of the key workers", &self.levels);
         let text = "CPU time that the waiting jobs of the key workers are expected to take";
         add(r, "certmint_key_queue_seconds", text, &self.scalars.key_time);

@@ -73,15 +73,15 @@ struct Running<'a>(&'a Metrics);
 
 impl<'a> Running<'a> {
     fn begin(metrics: &'a Metrics) -> Self {
-        metrics.worker_running.inc();
-        metrics.worker_steps.inc();
+        metrics.worker.running.inc();
+        metrics.worker.steps.inc();
         Self(metrics)
     }
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.worker_running.dec();
+        self.0.worker.running.dec();
     }
 }
 
@@ -106,7 +106,7 @@ async fn claim(service: &Service, places: &Arc<Semaphore>, waiting: &Arc<Semapho
         }
     };
     let full = due.len() == free;
-    service.metrics().worker_saturated.set(full.into());
+    service.metrics().worker.saturated.set(full.into());
     for due in due {
         let service = service.clone();
         // Only this loop hands out places, and it counted them: there is one.
@@ -128,7 +128,7 @@ async fn claim(service: &Service, places: &Arc<Semaphore>, waiting: &Arc<Semapho
                 }
             };
             if let Err(error) = done {
-                metrics.worker_steps_failed.inc();
+                metrics.worker.steps_failed.inc();
                 tracing::error!(key, %error, "a step failed; it will be retried when its lease ends");
             }
         });

@@ -11,4 +11,6 @@ mod permit;
 #[path = "support/ports.rs"]
 mod ports;
 mod records;
+#[path = "support/requested_key.rs"]
+mod requested_key;
 mod watch;

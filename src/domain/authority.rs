@@ -121,11 +121,12 @@ const fn first() -> u32 {
 }
 
 impl AuthorityRecord {
-    /// The certificates that are handed out above a leaf: the cross certificate in place of the root it vouches for.
+    /// What is handed out above a leaf, where that is not the chain: the cross certificate in place of the root it
+    /// vouches for. Empty where nobody vouches.
     pub fn handed(&self) -> Vec<Blob> {
         match (&self.above.cross, self.chain.split_last()) {
             (Some(cross), Some((_, below))) => below.iter().cloned().chain([cross.clone()]).collect(),
-            _ => self.chain.clone(),
+            _ => Vec::new(),
         }
     }
 
@@ -150,6 +151,15 @@ impl AuthorityRecord {
     /// Whether it signs or signed certificates: one that was given up before keeps the stage that it had reached.
     pub fn was_activated(&self) -> bool {
         self.above.stage.is_none()
+    }
+
+    /// Whether clients may meet what it signs: not where it was given up before it signed, nor once its key is erased.
+    pub fn is_met(&self) -> bool {
+        match self.state() {
+            AuthorityState::Next | AuthorityState::Active => true,
+            AuthorityState::Retired => self.was_activated(),
+            AuthorityState::Requested | AuthorityState::Gone => false,
+        }
     }
 
     /// On which of its lists a certificate would be.

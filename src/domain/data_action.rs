@@ -108,6 +108,7 @@ impl DataAction {
             | Self::VaultsRead
             | Self::RoleAssignmentsRead
             | Self::AuditRead
+            | Self::MasterKeysRead
             | Self::AccessSelf => RequestKind::Read,
             Self::CertificatesUpdate
             | Self::CertificatesDelete
@@ -118,6 +119,8 @@ impl DataAction {
             | Self::IssuersDelete
             | Self::ContactsWrite
             | Self::VaultsWrite
+            | Self::MasterKeysWrite
+            | Self::InstallationsWrite
             | Self::BackupsMove
             | Self::RoleAssignmentsWrite
             | Self::RoleAssignmentsDelete

@@ -301,7 +301,7 @@ fn every_kind_of_record_has_a_stored_body() {
         V1_INSTALLATIONS,
         V1_MASTER_KEYS,
     ]
-            .map(|file| bodies(file).0);
+    .map(|file| bodies(file).0);
     let keys = with.iter().map(|record| record.key.as_str()).chain(authorities.keys().map(String::as_str));
     let keys = keys.chain(issued.keys().chain(rights.keys()).chain(audit.keys()).map(String::as_str));
     let keys = keys.chain(master_keys.keys().map(String::as_str));

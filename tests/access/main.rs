@@ -18,6 +18,8 @@ mod matrix;
 mod questions;
 mod refusals;
 mod report;
+#[path = "../support/requested_key.rs"]
+mod requested_key;
 mod revocation;
 mod rules;
 mod streams;

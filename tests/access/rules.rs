@@ -1,13 +1,12 @@
 //! What may be asked for: issuers and rules of grants, rules of vaults, and the ways around them.
 
 use crate::kit::{ADMIN, LONG, Server, create, facts, policy, reason};
+use crate::requested_key::RequestedKey;
 use certmint::proto::v1;
 use certmint::proto::v1::certificate_authority_service_client::CertificateAuthorityServiceClient as AuthorityClient;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tonic::Code;
-use x509_parser::certification_request::X509CertificationRequest;
-use x509_parser::prelude::FromDer;
 
 const SHOP: &str = r#"
     [[grant]]
@@ -123,19 +122,6 @@ async fn an_import_keeps_to_the_rules_by_the_names_of_its_certificate() {
     assert!(reply.status == 403 && reply.body.contains("ForbiddenByRbac"), "{}", reply.body);
 }
 
-/// The P-256 key of a signing request.
-struct Requested(Vec<u8>);
-
-impl rcgen::PublicKeyData for Requested {
-    fn der_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
-        &rcgen::PKCS_ECDSA_P256_SHA256
-    }
-}
-
 #[tokio::test]
 async fn a_merged_certificate_keeps_to_the_rules() {
     let server = Server::start(SHOP).await;
@@ -146,13 +132,11 @@ async fn a_merged_certificate_keeps_to_the_rules() {
     let ca = rcgen::CertificateParams::new(Vec::new()).unwrap();
     let issuer = rcgen::Issuer::new(ca, key);
     let sign = |host: &str| {
-        let (_, request) = X509CertificationRequest::from_der(&csr).unwrap();
-        let public_key = request.certification_request_info.subject_pki.subject_public_key.data.to_vec();
         let mut params = rcgen::CertificateParams::new(vec![host.to_owned()]).unwrap();
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.not_before = rcgen::date_time_ymd(2026, 11, 1);
         params.not_after = rcgen::date_time_ymd(2027, 1, 15);
-        let der = params.signed_by(&Requested(public_key), &issuer).unwrap().der().to_vec();
+        let der = params.signed_by(&RequestedKey::of(&csr), &issuer).unwrap().der().to_vec();
         json!({"x5c": [base64::Engine::encode(&base64::engine::general_purpose::STANDARD, der)]}).to_string()
     };
     let merge = "POST /certificates/shop-1/pending/merge";

@@ -115,6 +115,8 @@ impl CertificateAuthorityService for Service {
     ) -> Result<Response<CreateAuthorityResponse>, Status> {
         let CreateAuthorityRequest { issuer_name, parent, subject, key_type, .. } = request.into_inner();
         let state = match AuthorityParent::try_from(parent) {
+            // Its present one is below another CA.
+            Ok(AuthorityParent::Unspecified) => return Err(Status::invalid_argument("say who signs the next one")),
             Ok(AuthorityParent::External) => AuthorityState::Requested,
             _ => AuthorityState::Next,
         };

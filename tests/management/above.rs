@@ -1,91 +1,24 @@
 //! What is above a CA: parents that end or were revoked, roots that vouch for no others, names that a parent permits, and
 //! CAs of other programs.
 
+use crate::management::cas::{
+    activate, authorities, ca, days, further, install, name, notices, of, revoke, serial, set,
+};
 use crate::management::harness::{Harness, Other, create, named, vault};
 use crate::permit::{ask, permit};
 use certmint::domain::authority::AuthorityState;
 use certmint::domain::authority::AuthorityState::{Active, Gone, Next, Requested, Retired};
-use certmint::domain::policy::KeyType;
-use certmint::domain::subject::DistinguishedName;
-use certmint::domain::{Blob, IssuerInput, IssuerName, Reason, Result, RevocationReason, Serial, VaultName};
-use certmint::service::{
-    AuthorityRef, AuthorityView, Ceremony, ImportAuthority, InstallAuthority, ListAuthorities, NewAuthority, NewVault,
-    Parent, RevokeRequest, RevokeWhich, ServiceOptions, record_body,
-};
+use certmint::domain::{Blob, IssuerInput, Reason, Result, VaultName};
+use certmint::service::{Ceremony, ImportAuthority, NewVault, Parent, ServiceOptions, record_body};
 use certmint::store::{Batch, Put, Record, Store};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, GeneralSubtree, IsCa, Issuer,
-    KeyIdMethod, KeyPair, KeyUsagePurpose, NameConstraints, RevokedCertParams, SerialNumber, date_time_ymd,
+    CertificateParams, CertificateRevocationListParams, GeneralSubtree, Issuer, KeyIdMethod, KeyPair, NameConstraints,
+    RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use std::time::Duration;
-use x509_parser::certification_request::X509CertificationRequest;
-use x509_parser::prelude::FromDer;
-
-fn name(text: &str) -> IssuerName {
-    IssuerName::parse(text).unwrap()
-}
-
-async fn set(harness: &Harness, issuer: &str, options: &[(&str, &str)]) {
-    let mut input = IssuerInput { provider: Some("LocalCA".to_owned()), ..IssuerInput::default() };
-    input.options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    ask!(harness.service, issuers.set_issuer((vault(), name(issuer)), input)).unwrap();
-}
-
-async fn further(harness: &Harness, issuer: &str, parent: Parent, subject: &str) -> Result<Ceremony> {
-    let wanted = NewAuthority {
-        vault: vault(),
-        issuer: name(issuer),
-        parent,
-        subject: Some(DistinguishedName::parse(subject).unwrap()),
-        key_type: KeyType::P256,
-        validity_months: 24,
-    };
-    let wanted = permit(&harness.service, wanted).await;
-    harness.service.certificate_authorities().create_authority(wanted).await
-}
-
-fn of(issuer: &str) -> AuthorityRef {
-    AuthorityRef { vault: vault(), issuer: name(issuer), authority: None }
-}
-
-async fn activate(harness: &Harness, issuer: &str) {
-    let wanted = permit(&harness.service, of(issuer)).await;
-    harness.service.certificate_authorities().activate_authority(wanted).await.unwrap();
-}
-
-async fn authorities(harness: &Harness, issuer: &str) -> Vec<AuthorityView> {
-    let wanted = permit(&harness.service, ListAuthorities { vault: vault(), issuer: Some(name(issuer)) }).await;
-    let mut all = harness.service.certificate_authorities().authorities(&wanted).await.unwrap();
-    all.sort_by_key(|it| it.record.generation);
-    all
-}
 
 async fn states(harness: &Harness, issuer: &str) -> Vec<AuthorityState> {
     authorities(harness, issuer).await.iter().map(|it| it.state).collect()
-}
-
-async fn notices(harness: &Harness, issuer: &str) -> String {
-    authorities(harness, issuer).await.into_iter().filter_map(|it| it.notice).collect::<Vec<_>>().join(" ")
-}
-
-async fn days(harness: &Harness, count: u64) {
-    for _ in 0..count {
-        harness.later(1).await;
-        harness.service.certificate_authorities().begin_successions().await.unwrap();
-        harness.work().await;
-    }
-}
-
-/// A CA that is valid for the year that the clock of the harness is in, and two weeks.
-fn ca(common_name: &str) -> CertificateParams {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(DnType::OrganizationName, "Corp");
-    params.distinguished_name.push(DnType::CommonName, common_name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    (params.not_before, params.not_after) = (date_time_ymd(2027, 1, 1), date_time_ymd(2028, 1, 15));
-    params
 }
 
 async fn import(
@@ -99,32 +32,6 @@ async fn import(
     let wanted = ImportAuthority { vault, issuer: name(issuer), value, password: String::new().into(), crl };
     let wanted = permit(&harness.service, wanted).await;
     harness.service.certificate_authorities().import_authority(wanted).await
-}
-
-/// The P-256 key of a signing request.
-struct OfRequest(Vec<u8>);
-
-impl rcgen::PublicKeyData for OfRequest {
-    fn der_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
-        &rcgen::PKCS_ECDSA_P256_SHA256
-    }
-}
-
-/// What a root elsewhere makes of the request of an issuer.
-async fn install(harness: &Harness, issuer: &str) {
-    let cas = harness.service.certificate_authorities();
-    let csr = cas.authority_request(&permit(&harness.service, of(issuer)).await).await.unwrap();
-    let (_, request) = X509CertificationRequest::from_der(&csr.0).unwrap();
-    let public_key = request.certification_request_info.subject_pki.subject_public_key.data.to_vec();
-    let key = KeyPair::generate().unwrap();
-    let root = ca("Enterprise").self_signed(&key).unwrap();
-    let signed = ca("Issuing").signed_by(&OfRequest(public_key), &Issuer::new(ca("Enterprise"), key)).unwrap();
-    let wanted = InstallAuthority { of: of(issuer), certificates: vec![signed.der().to_vec(), root.der().to_vec()] };
-    cas.install_authority(permit(&harness.service, wanted).await).await.unwrap();
 }
 
 #[tokio::test]
@@ -215,22 +122,6 @@ async fn a_root_vouches_for_the_next_root_of_its_issuer_and_for_nobody_elses() {
     let brought = import(&harness, vault(), "corp", pem, None).await.unwrap();
     assert!(brought.authority.record.above.cross.is_none(), "{brought:?}");
     assert!(brought.warnings.iter().any(|it| it.contains("cannot vouch")), "{brought:?}");
-}
-
-async fn revoke(harness: &Harness, issuer: &str, serial: Serial) {
-    let wanted = RevokeRequest {
-        vault: vault(),
-        which: RevokeWhich::Serial(Some(name(issuer)), vec![serial]),
-        reason: RevocationReason::CessationOfOperation,
-        invalidity_time: None,
-        disable: None,
-    };
-    let wanted = permit(&harness.service, wanted).await;
-    harness.service.certificate_authorities().revoke(wanted, harness.service.certificates()).await.unwrap();
-}
-
-fn serial(der: &Blob) -> Serial {
-    Serial::new(x509_parser::parse_x509_certificate(&der.0).unwrap().1.raw_serial()).unwrap()
 }
 
 #[tokio::test]

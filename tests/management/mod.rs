@@ -3,6 +3,7 @@
 
 mod above;
 mod authorities;
+mod cas;
 mod generations;
 mod grpc;
 mod harness;
@@ -25,3 +26,4 @@ mod snapshots;
 mod successions;
 mod trail;
 mod vaults;
+mod withdrawn;

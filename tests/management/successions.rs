@@ -1,6 +1,7 @@
 //! The next CA of an issuer, made and activated by the worker before the present one ends; and CAs below those of other
 //! issuers.
 
+use crate::management::cas::{authorities, days, install, name, notices};
 use crate::management::harness::{Harness, create, named, vault};
 use crate::permit::{ask, permit};
 use certmint::domain::authority::AuthorityState;
@@ -8,20 +9,10 @@ use certmint::domain::authority::AuthorityState::{Active, Next, Requested, Retir
 use certmint::domain::issued::Door;
 use certmint::domain::policy::KeyType;
 use certmint::domain::profile::{ProfileText, ProfilesInput};
-use certmint::domain::{IssuerInput, IssuerName, Reason};
-use certmint::service::{
-    AuthorityRef, AuthorityView, CaOptions, InstallAuthority, ListAuthorities, ListIssued, NewAuthority, Parent,
-    Service, ServiceOptions,
-};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use certmint::domain::{IssuerInput, Reason};
+use certmint::service::{AuthorityView, CaOptions, ListIssued, NewAuthority, Parent, Service, ServiceOptions};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use x509_parser::certification_request::X509CertificationRequest;
-use x509_parser::prelude::FromDer;
-
-fn name(text: &str) -> IssuerName {
-    IssuerName::parse(text).unwrap()
-}
 
 /// A CA that is valid for a year: the next one is made after 152 days, and signs after 182.
 async fn set(harness: &Harness, issuer: &str, options: &[(&str, &str)]) {
@@ -40,33 +31,12 @@ async fn begin(harness: &Harness) {
     harness.work().await;
 }
 
-async fn authorities(service: &Service, issuer: &str) -> Vec<AuthorityView> {
-    let wanted = permit(service, ListAuthorities { vault: vault(), issuer: Some(name(issuer)) }).await;
-    service.certificate_authorities().authorities(&wanted).await.unwrap()
-}
-
 async fn states(harness: &Harness, issuer: &str) -> Vec<(u32, AuthorityState)> {
-    let mut all: Vec<_> =
-        authorities(&harness.service, issuer).await.iter().map(|it| (it.record.generation, it.state)).collect();
-    all.sort_by_key(|(generation, _)| *generation);
-    all
-}
-
-async fn notices(harness: &Harness, issuer: &str) -> String {
-    authorities(&harness.service, issuer).await.into_iter().filter_map(|it| it.notice).collect::<Vec<_>>().join("\n")
+    authorities(harness, issuer).await.iter().map(|it| (it.record.generation, it.state)).collect()
 }
 
 async fn of_state(harness: &Harness, issuer: &str, state: AuthorityState) -> AuthorityView {
-    authorities(&harness.service, issuer).await.into_iter().find(|it| it.state == state).unwrap()
-}
-
-/// Day after day, as the worker looks.
-async fn days(harness: &Harness, count: u64) {
-    for _ in 0..count {
-        harness.later(1).await;
-        harness.service.certificate_authorities().begin_successions().await.unwrap();
-        harness.work().await;
-    }
+    authorities(harness, issuer).await.into_iter().find(|it| it.state == state).unwrap()
 }
 
 #[tokio::test]
@@ -168,7 +138,7 @@ async fn of_two_calls_at_once_one_makes_the_next_ca() {
         harness.store.let_two_meet(&format!("issuers/default/{issuer}"));
         let (one, two) = tokio::join!(create(Parent::OwnRoot), create(Parent::External));
         assert!(one.is_ok() != two.is_ok(), "{issuer}: {one:?} {two:?}");
-        let made = authorities(&harness.service, issuer).await.len();
+        let made = authorities(&harness, issuer).await.len();
         assert_eq!(made, if there { 2 } else { 1 }, "{issuer}");
     }
 }
@@ -247,43 +217,6 @@ async fn a_parent_that_signs_no_cas_is_refused_and_leaves_nothing() {
         let there = ask!(harness.service, issuers.issuer((vault(), name("corp"))));
         assert_eq!(there.unwrap_err().reason, Reason::IssuerNotFound, "{parent}");
     }
-}
-
-/// The P-256 key of a signing request.
-struct OfRequest(Vec<u8>);
-
-impl rcgen::PublicKeyData for OfRequest {
-    fn der_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
-        &rcgen::PKCS_ECDSA_P256_SHA256
-    }
-}
-
-/// What another CA makes of the request of an issuer, for the year that the clock of the harness is in.
-async fn install(harness: &Harness, issuer: &str) {
-    let of = || AuthorityRef { vault: vault(), issuer: name(issuer), authority: None };
-    let service = &harness.service;
-    let csr = service.certificate_authorities().authority_request(&permit(service, of()).await).await.unwrap();
-    let (_, request) = X509CertificationRequest::from_der(&csr.0).unwrap();
-    let public_key = request.certification_request_info.subject_pki.subject_public_key.data.to_vec();
-    let ca = |common_name: &str| {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, common_name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        // The clock stands at the beginning of 2027.
-        (params.not_before, params.not_after) = (rcgen::date_time_ymd(2027, 1, 1), rcgen::date_time_ymd(2028, 1, 15));
-        params
-    };
-    let key = KeyPair::generate().unwrap();
-    let root = ca("Enterprise").self_signed(&key).unwrap();
-    let signed = ca("Issuing").signed_by(&OfRequest(public_key), &Issuer::new(ca("Enterprise"), key)).unwrap();
-    let wanted = InstallAuthority { of: of(), certificates: vec![signed.der().to_vec(), root.der().to_vec()] };
-    let wanted = permit(service, wanted).await;
-    service.certificate_authorities().install_authority(wanted).await.unwrap();
 }
 
 #[tokio::test]

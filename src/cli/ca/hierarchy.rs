@@ -7,9 +7,8 @@ use crate::cli::merge::read;
 use crate::cli::output::Output;
 use crate::cli::{Result, json, pem, text};
 use crate::proto::v1::{
-    ActivateAuthorityRequest, Authority, AuthorityParent, AuthorityState, CreateAuthorityRequest,
-    GetAuthorityRequestRequest, ImportAuthorityRequest, InstallAuthorityRequest, ListAuthoritiesRequest,
-    RetireAuthorityRequest,
+    ActivateAuthorityRequest, Authority, AuthorityParent, CreateAuthorityRequest, GetAuthorityRequestRequest,
+    ImportAuthorityRequest, InstallAuthorityRequest, RetireAuthorityRequest,
 };
 use serde_json::json;
 use std::path::PathBuf;
@@ -95,13 +94,10 @@ pub(in crate::cli) async fn create(session: &Session, output: Output, args: Crea
     let CreateArgs { issuer, parent, parent_issuer, subject, key_type, validity_months } = args;
     let parent = match (&parent_issuer, parent) {
         (Some(_), _) => AuthorityParent::Issuer,
-        (None, Some(Parent::Root)) => AuthorityParent::Unspecified,
+        (None, Some(Parent::Root)) => AuthorityParent::OwnRoot,
         (None, Some(Parent::Intermediate)) => AuthorityParent::OwnIntermediate,
         (None, Some(Parent::External)) => AuthorityParent::External,
-        (None, None) => {
-            is_a_root(session, &issuer).await?;
-            AuthorityParent::Unspecified
-        }
+        (None, None) => AuthorityParent::Unspecified,
     };
     let request = CreateAuthorityRequest {
         vault_name: session.vault(),
@@ -114,27 +110,6 @@ pub(in crate::cli) async fn create(session: &Session, output: Output, args: Crea
     };
     let answer = session.call(Repeat::Never, request, Authorities::create_authority).await?;
     shown(output, answer.authority, &answer.warnings)
-}
-
-/// Refuses where the CA of an issuer that signs now is no root: a root in its place, about which nobody said a word, would
-/// cut its clients off.
-async fn is_a_root(session: &Session, issuer: &str) -> Result<()> {
-    let request = ListAuthoritiesRequest { vault_name: session.vault(), issuer_name: issuer.to_owned() };
-    let found = match session.call(Repeat::Safe, request, Authorities::list_authorities).await {
-        Ok(found) => found.authorities,
-        Err(failure) if failure.exit == Exit::NotFound => return Ok(()),
-        Err(failure) => return Err(failure),
-    };
-    let is_below = |it: &&Authority| it.state() == AuthorityState::Active && it.chain.len() > 1;
-    match found.iter().find(is_below) {
-        None => Ok(()),
-        Some(active) => {
-            let message = format!("another CA signed the present one of the issuer {issuer} ({})", active.subject);
-            Err(Failure::new(Exit::Usage, message)
-                .advise("say who signs the next one: --parent-issuer NAME, --parent external or --parent intermediate; or --parent root for a root, which clients have to trust first")
-                .boxed())
-        }
-    }
 }
 
 pub(in crate::cli) async fn csr(session: &Session, output: Output, args: IssuerArgs) -> Result<Exit> {

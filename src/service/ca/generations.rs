@@ -1,7 +1,7 @@
 //! How the authorities of an issuer follow one another: what is written when one is there, begins to sign, or takes the
 //! place of another.
 
-use super::first::{missing, no_list};
+use super::first::no_list;
 use super::log::IssuedLog;
 use super::view::{AuthorityView, GATHERED};
 use crate::domain::authority::{Above, AuthorityRecord, Lists, Stage};
@@ -14,7 +14,7 @@ use crate::service::context::Context;
 use crate::service::issuers::{Authorities, has_a_next, is_reserved, place, signs};
 use crate::service::records::{RevokedRecord, key};
 use crate::service::retry::contended;
-use crate::store::{Batch, Put, Record, Revision};
+use crate::store::{Batch, Record, Revision};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -56,6 +56,11 @@ impl IssuerObject {
 
     fn ca(&self) -> Option<&Authority> {
         self.config.as_ref().and_then(IssuerConfig::ca)
+    }
+
+    /// Whether its CA is no root: one in its place would cut clients off that trust the root above it.
+    pub(super) fn is_below_another(&self) -> bool {
+        self.ca().is_some_and(|active| active.chain.len() > 1)
     }
 }
 
@@ -128,7 +133,7 @@ impl Generations {
                 let place = place(vault, &record.chain).ok_or_else(Error::internal)?;
                 let mut batch = self.with_object(vault, issuer, object)?;
                 batch.puts.push(self.context.records.put(&place, None, &record, None)?);
-                batch.puts.extend(self.publications(&record).await?);
+                batch.puts.extend(self.authorities.publications(&record).await?);
                 self.commit_new(batch).await?;
                 Some(AuthorityView::of(record)?)
             }
@@ -158,8 +163,7 @@ impl Generations {
         let mut config = config.unwrap_or_else(|| new_issuer(&name, now));
         let sealed_key = authority.sealed_key.take().ok_or_else(Error::internal)?;
         authority.above.stage = None;
-        let handed = if authority.above.cross.is_some() { authority.handed() } else { Vec::new() };
-        config.authority = Some(Authority { chain: authority.chain.clone(), sealed_key, handed });
+        config.authority = Some(Authority { chain: authority.chain.clone(), sealed_key, handed: authority.handed() });
         if has_one {
             // What was said of the one before is not true of it; its profiles are those of the issuer.
             config.options.retain(|name, _| is_reserved(name));
@@ -171,7 +175,7 @@ impl Generations {
         batch.puts.push(self.context.records.put(&key::issuer(&vault, &name), revision, &config, None)?);
         let place = place(&vault, &authority.chain).ok_or_else(Error::internal)?;
         batch.puts.push(self.context.records.put(&place, there.map(|record| record.revision), &authority, None)?);
-        batch.puts.extend(self.publications(&authority).await?);
+        batch.puts.extend(self.authorities.publications(&authority).await?);
         let view = AuthorityView::of(authority)?;
         Ok(self.context.try_commit(batch).await?.map(|_| view))
     }
@@ -188,17 +192,9 @@ impl Generations {
         }
         // Under the key of its request, which is that of its certificate.
         let mut puts = vec![self.context.records.replace(there, &authority, None)?];
-        puts.extend(self.publications(&authority).await?);
+        puts.extend(self.authorities.publications(&authority).await?);
         let view = AuthorityView::of(authority)?;
         Ok(self.context.try_commit(Batch { puts, ..Batch::default() }).await?.map(|_| view))
-    }
-
-    async fn publications(&self, authority: &AuthorityRecord) -> Result<Vec<Put>> {
-        let id = authority.chain.first().and_then(|signer| authority::identifier(&signer.0));
-        match id.filter(|_| self.context.options.ca.publishes()) {
-            Some(id) => missing(&self.context, authority, &id, self.context.now()).await,
-            None => Ok(Vec::new()),
-        }
     }
 
     /// The issuer object, to be committed with what is made for it.
@@ -243,19 +239,7 @@ impl Generations {
         chain: Vec<Blob>,
     ) -> Result<AuthorityRecord> {
         let earlier = self.authorities.all_of(vault).await?;
-        let generations = earlier.iter().filter(|record| record.issuer == *issuer).map(|record| record.generation);
-        Ok(AuthorityRecord {
-            vault: vault.clone(),
-            issuer: issuer.clone(),
-            chain,
-            sealed_key: None,
-            last_expiry: None,
-            created: self.context.now(),
-            generation: generations.max().map_or(1, |last| last.saturating_add(1)),
-            retired: None,
-            lists: Lists { shards: self.context.options.ca.crl_shards.get(), last_crl: 0 },
-            above: Above::default(),
-        })
+        Ok(self.authorities.new_record(vault, issuer, chain, &earlier))
     }
 
     /// The write of an issuer object as it is; of one without a CA where there is none.

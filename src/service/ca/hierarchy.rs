@@ -80,8 +80,9 @@ impl CertificateAuthorities {
     /// another CA signs begins with a request.
     ///
     /// # Errors
-    /// `BadParameter` for a name that is taken, and for a parent that signs no CAs; `IssuerInUse` while another one is
-    /// requested or next; `AccessDenied` where the caller may not do the same for the parent.
+    /// `BadParameter` for a name that is taken, for a parent that signs no CAs, and where the parent has to be said;
+    /// `IssuerInUse` while another one is requested or next; `AccessDenied` where the caller may not do the same for the
+    /// parent.
     pub async fn create_authority(&self, wanted: Permit<NewAuthority>) -> Result<Ceremony> {
         if let Parent::Issuer(parent) = &wanted.parent {
             wanted.terms().check_another(&wanted.vault, parent.as_str())?;
@@ -168,11 +169,8 @@ impl CertificateAuthorities {
     pub async fn activate_authority(&self, wanted: Permit<AuthorityRef>) -> Result<Ceremony> {
         retry!({
             let (record, authority) = self.in_state(&wanted, AuthorityState::Next).await?;
-            if let Some((ca, revocation)) = revoked_above(&self.context, &wanted.vault, &authority.chain).await? {
-                let on = revocation.time.date();
-                return Err(Error::bad_parameter(format!(
-                    "The certificate of \"{ca}\" was revoked by the CA above it on {on}: retire this CA, and make another one."
-                )));
+            if let Some(revoked) = revoked_above(&self.context, &wanted.vault, &authority.chain).await? {
+                return Err(Error::bad_parameter(format!("{revoked}: retire this CA, and make another one.")));
             }
             let object = self.generations.object(&wanted.vault, &wanted.issuer).await?;
             let done = self.generations.settle(Some(&record), authority, object).await?;

@@ -9,7 +9,7 @@ use crate::keys::certificate::requested_key;
 use crate::keys::issued::key_hash;
 use crate::keys::random;
 use crate::service::context::Context;
-use crate::service::records::{IssuedIndex, PendingRecord, key};
+use crate::service::records::{IssuedIndex, PendingRecord, key, shown};
 use crate::store::{Batch, Record};
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,8 +111,14 @@ impl IssuedLog {
         ended: Ended<'_>,
     ) -> Result<Option<IssuedState>> {
         let Some(IntentRef { authority, serial }) = intent else { return Ok(None) };
-        let Some((record, issued)) = self.context.load(&key::issued(authority, serial)).await? else {
-            tracing::error!(authority, %serial, "a certificate is missing in the log of its CA");
+        let found = self.context.load(&key::issued(authority, serial)).await;
+        let found = match ended {
+            Ended::Issued(_) => found?,
+            // A damaged record, which was logged, keeps no operation open.
+            Ended::Abandoned => shown(found)?,
+        };
+        let Some((record, issued)) = found else {
+            tracing::error!(authority, %serial, "a certificate cannot be found in the log of its CA");
             return Ok(None);
         };
         if issued.state != IssuedState::Intended {

@@ -7,7 +7,7 @@ use super::view::AuthorityView;
 use crate::domain::authority::{Above, Stage};
 use crate::domain::policy::KeyType;
 use crate::domain::subject::DistinguishedName;
-use crate::domain::{IssuerName, Result, VaultName};
+use crate::domain::{Error, IssuerName, Result, VaultName};
 use crate::keys::authority::{self, Plan};
 use crate::keys::hierarchy::authority_request;
 use crate::keys::{Caller, KeyPair, Work};
@@ -17,6 +17,8 @@ use crate::service::records::key;
 /// Who signs the certificate of an authority.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Parent {
+    /// Nobody said: itself, if that is so of the present one, or there is none.
+    Unspecified,
     /// Itself: a root that signs leaves.
     OwnRoot,
     /// A root that signs one intermediate, which signs leaves.
@@ -69,8 +71,18 @@ pub struct Ceremony {
 
 impl Generations {
     /// Makes a further authority, if none is requested or next.
+    ///
+    /// # Errors
+    /// `BadParameter` where another CA signed the present one, and nobody said who signs the next one.
     pub(in crate::service) async fn make(&self, caller: &Caller, wanted: NewAuthority) -> Result<Ceremony> {
         let object = self.refuse_second(&wanted.vault, &wanted.issuer).await?;
+        if wanted.parent == Parent::Unspecified && object.is_below_another() {
+            let issuer = &wanted.issuer;
+            let problem = format!(
+                "Another CA signed the present one of the issuer {issuer}: say who signs the next one (certmint ca create --parent-issuer NAME, --parent external, --parent intermediate), or that it is a root, which clients have to trust first (--parent root)."
+            );
+            return Err(Error::field("parent", problem));
+        }
         self.make_for(caller, wanted, object).await
     }
 
@@ -91,7 +103,7 @@ impl Generations {
                 let MadeBelow { authority, cross } = self.below(caller, below).await?;
                 Brought { cross, has_own_root: false, ..Brought::made(authority) }
             }
-            Parent::OwnRoot | Parent::OwnIntermediate => {
+            Parent::Unspecified | Parent::OwnRoot | Parent::OwnIntermediate => {
                 let with_intermediate = parent == Parent::OwnIntermediate;
                 let plan = Plan { subject, with_intermediate, key_type, validity_months };
                 let (sealer, of) = (self.context.keys.sealer().clone(), (vault.clone(), issuer.clone()));

@@ -18,6 +18,7 @@ mod responder;
 mod restore;
 mod revoke;
 mod revoked_above;
+mod revoked_cross;
 mod succession;
 mod view;
 

@@ -141,8 +141,11 @@ impl Generations {
         if signer.not_after() <= self.context.now() {
             return refuse(format!("The CA of the issuer {parent} has expired."));
         }
-        if let Some((ca, _)) = revoked_above(&self.context, vault, &above.chain).await? {
-            return refuse(format!("The CA of the issuer {parent} signs no other one: \"{ca}\" was revoked."));
+        if let Some(revoked) = revoked_above(&self.context, vault, &above.chain).await? {
+            return refuse(format!(
+                "The CA of the issuer {parent} signs no other one: \"{}\" was revoked.",
+                revoked.ca
+            ));
         }
         Ok(above.clone())
     }

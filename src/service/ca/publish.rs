@@ -131,10 +131,11 @@ impl Publications {
     pub async fn roots(&self, vault: &str, issuer: &str) -> Result<Option<Published>> {
         let (Ok(vault), Ok(issuer)) = (VaultName::parse(vault), IssuerName::parse(issuer)) else { return Ok(None) };
         let directory = self.directory(DIRECTORY).await?;
-        let mut found: Vec<&AuthorityRecord> = directory
-            .values()
-            .filter(|it| it.vault == vault && it.issuer == issuer && it.state() != AuthorityState::Gone)
-            .collect();
+        let mut found: Vec<&AuthorityRecord> =
+            directory.values().filter(|it| it.vault == vault && it.issuer == issuer).collect();
+        // What is given up changes the file, too.
+        let newest = found.iter().map(|it| it.retired.unwrap_or(it.created)).max();
+        found.retain(|it| it.is_met());
         found.sort_by_key(|it| (it.created, it.generation));
         let mut roots: Vec<&[u8]> = Vec::new();
         for root in found.iter().filter_map(|it| it.chain.last()) {
@@ -142,12 +143,12 @@ impl Publications {
                 roots.push(&root.0);
             }
         }
-        let newest = found.iter().map(|it| it.retired.unwrap_or(it.created)).max();
         let mut text = String::new();
         for root in &roots {
             let encoded = der::pem::encode_string("CERTIFICATE", der::pem::LineEnding::LF, root);
             text.push_str(&encoded.map_err(|_| Error::internal())?);
         }
+        let newest = newest.filter(|_| !roots.is_empty());
         Ok(newest.map(|newest| Published::new(text.into_bytes(), newest, None)))
     }
 

@@ -4,6 +4,7 @@
 use super::CertificateAuthorities;
 use super::adopt::is_signed;
 use super::list::no_such_serial;
+use super::revoked_cross::without_cross;
 use super::view::{AuthorityView, GATHERED, IssuedView};
 use crate::domain::access::Visible;
 use crate::domain::issued::{Door, IssuedRecord, IssuedState};
@@ -200,6 +201,7 @@ impl CertificateAuthorities {
             self.context.records.put(&place, there, &revoked, Some(now.plus(GATHERED)))?,
         ];
         puts.extend(another_responder(&self.context, issued, now).await?);
+        puts.extend(without_cross(&self.context, issued).await?);
         let committed = self.context.try_commit(Batch { puts, ..Batch::default() }).await?;
         if committed.is_some() {
             self.context.metrics.operations.ca("revoked");

@@ -281,11 +281,11 @@ pub(super) async fn notice(
     }
     // A record that is damaged, which was logged, hides what would be said of its CA, and of no other.
     let mut said = Vec::new();
-    if let Some((ca, revocation)) = shown(revoked_above(context, &authority.vault, &authority.chain).await)? {
-        let (on, reason) = (revocation.time.date(), revocation.reason.word());
+    if let Some(revoked) = shown(revoked_above(context, &authority.vault, &authority.chain).await)? {
+        let reason = revoked.revocation.reason.word();
         let cure = if state == AuthorityState::Next { "retire it" } else { "make and activate another one" };
         said.push(format!(
-            "The certificate of \"{ca}\" was revoked by the CA above it on {on} ({reason}), and clients that look for that refuse what is below: {cure} (certmint ca)."
+            "{revoked} ({reason}), and clients that look for that refuse what is below: {cure} (certmint ca)."
         ));
     }
     if state == AuthorityState::Active

@@ -29,8 +29,8 @@ pub(in crate::service) enum Outcome {
     },
     Issued(Vec<Vec<u8>>),
     Ended(Event),
-    /// The issuer had time until now, and is not asked.
-    Overdue,
+    /// It fails, and what the issuer may have of it is cancelled: the answer to an order may have been lost.
+    Withdrawn(OperationError),
     /// The lease was over before the issuer was asked: by now the work is another's.
     TooLate,
 }
@@ -119,7 +119,7 @@ impl Issuing {
         }
         if self.is_for_a_compromised_key(pending).await? {
             let message = "The key of the request was reported as compromised, and nothing is signed for it.";
-            return Ok(Outcome::Ended(Event::Failed(failure(FailureClass::RequestRejected, message))).into());
+            return Ok(Outcome::Withdrawn(failure(FailureClass::RequestRejected, message)).into());
         }
         let intent = match self.stored_intent(&signer, pending).await? {
             Stored::Ready(intent) => Some(intent),

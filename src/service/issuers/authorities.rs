@@ -10,7 +10,7 @@ use crate::keys::chain::OrderedChain;
 use crate::keys::issued::issuer_of;
 use crate::keys::{SealContext, SealedKey, public_key_of};
 use crate::service::access::{IssuerRef, Permit};
-use crate::service::ca::missing_publications;
+use crate::service::ca::{missing_publications, revoked_above};
 use crate::service::context::Context;
 use crate::service::records::{Key, Kind, Place, Prefix, Scan, Stored, concerns_a_record, key};
 use crate::service::retry::retry;
@@ -36,27 +36,42 @@ impl Authorities {
     pub(in crate::service) async fn new_authority(&self, vault: &VaultName, issuer: &IssuerConfig) -> Result<Vec<Put>> {
         let Some(made) = &issuer.authority else { return Ok(Vec::new()) };
         let place = place(vault, &made.chain).ok_or_else(Error::internal)?;
-        let mut earlier = self.authorities(vault).await?;
-        earlier.retain(|record| record.issuer == issuer.name);
-        let record = AuthorityRecord {
+        let record = self.new_record(vault, &issuer.name, made.chain.clone(), &self.authorities(vault).await?);
+        let mut puts = vec![self.context.records.put(&place, None, &record, None)?];
+        puts.extend(self.publications(&record).await?);
+        Ok(puts)
+    }
+
+    /// An authority that follows those of its issuer among `earlier`.
+    pub(in crate::service) fn new_record(
+        &self,
+        vault: &VaultName,
+        issuer: &IssuerName,
+        chain: Vec<Blob>,
+        earlier: &[AuthorityRecord],
+    ) -> AuthorityRecord {
+        let generations = earlier.iter().filter(|record| record.issuer == *issuer).map(|record| record.generation);
+        AuthorityRecord {
             vault: vault.clone(),
-            issuer: issuer.name.clone(),
-            chain: made.chain.clone(),
+            issuer: issuer.clone(),
+            chain,
             sealed_key: None,
             last_expiry: None,
             created: self.context.now(),
-            generation: earlier.iter().map(|record| record.generation).max().map_or(1, |last| last.saturating_add(1)),
+            generation: generations.max().map_or(1, |last| last.saturating_add(1)),
             retired: None,
             lists: Lists { shards: self.context.options.ca.crl_shards.get(), last_crl: 0 },
             above: Above::default(),
-        };
-        let mut puts = vec![self.context.records.put(&place, None, &record, None)?];
-        if self.context.options.ca.publishes()
-            && let Some(id) = made.chain.first().and_then(|signer| authority::identifier(&signer.0))
-        {
-            puts.extend(missing_publications(&self.context, &record, &id, self.context.now()).await?);
         }
-        Ok(puts)
+    }
+
+    /// The records that an authority publishes with and that are not there yet; none where nothing is published.
+    pub(in crate::service) async fn publications(&self, record: &AuthorityRecord) -> Result<Vec<Put>> {
+        let id = record.chain.first().and_then(|signer| authority::identifier(&signer.0));
+        match id.filter(|_| self.context.options.ca.publishes()) {
+            Some(id) => missing_publications(&self.context, record, &id, self.context.now()).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Whether another vault has, or had, an authority of this key.
@@ -75,7 +90,7 @@ impl Authorities {
     /// The newest authority that a deleted issuer of this name had, and the write that lets it sign again.
     ///
     /// # Errors
-    /// Where there is none whose key is still there.
+    /// Where there is none whose key is still there, and where a CA above it revoked it.
     pub(in crate::service) async fn attach(&self, vault: &VaultName, issuer: &IssuerName) -> Result<(Authority, Put)> {
         let mut retired = self.authorities(vault).await?;
         retired.retain(|record| retired_of(issuer, record));
@@ -87,9 +102,13 @@ impl Authorities {
         };
         let (record, mut value) = found.ok_or_else(|| nothing_to_attach(issuer))?;
         let sealed_key = value.sealed_key.take().ok_or_else(|| nothing_to_attach(issuer))?;
+        if let Some(revoked) = revoked_above(&self.context, vault, &value.chain).await? {
+            let problem = format!("{revoked}: use \"root\" or \"intermediate\", or the option parent, for a new CA.");
+            return Err(Error::field("credentials.account_id", problem));
+        }
         value.retired = None;
         let put = self.context.records.replace(&record, &value, None)?;
-        let handed = if value.above.cross.is_some() { value.handed() } else { Vec::new() };
+        let handed = value.handed();
         Ok((Authority { chain: value.chain, sealed_key, handed }, put))
     }
 
@@ -206,7 +225,7 @@ impl Authorities {
                 records.retain(|record| retired_of(name, record));
                 let newest = records.into_iter().max_by_key(|record| record.retired);
                 let newest = newest.ok_or_else(|| not_found(name))?;
-                let handed = if newest.above.cross.is_some() { newest.handed() } else { Vec::new() };
+                let handed = newest.handed();
                 (newest.chain, handed)
             }
         };

@@ -101,11 +101,10 @@ impl Issuing {
         }
         let held = provider.authority(state);
         if let Some(held) = &held
-            && let Some((ca, revocation)) = revoked_above(&self.context, &pending.operation.vault, &held.chain).await?
+            && let Some(revoked) = revoked_above(&self.context, &pending.operation.vault, &held.chain).await?
         {
-            let on = revocation.time.date();
             let problem = format!(
-                "The certificate of \"{ca}\" was revoked by the CA above it on {on}: clients refuse what is below. Make and activate another CA of the issuer (certmint ca create)."
+                "{revoked}: clients refuse what is below. Make and activate another CA of the issuer (certmint ca create)."
             );
             let error = failure(FailureClass::IssuerError, &problem);
             return Ok(Stored::Instead(Box::new(Outcome::Ended(Event::Failed(error)).into())));

@@ -1,23 +1,23 @@
-//! Orders that outlive their operation, because it was deleted or its deadline passed: each is a separate record, due
-//! until the issuer has confirmed the cancellation.
+//! Orders that outlive their operation, because it was deleted, its deadline passed, or what it asks for is not allowed
+//! any more: each is a separate record, due until the issuer has confirmed the cancellation.
 
 use super::{Due, Jobs};
-use crate::domain::pending::{Event, State};
+use crate::domain::pending::Event;
 use crate::domain::{Blob, OperationError, Result, Timestamp};
-use crate::issuer::FailureClass;
 use crate::service::ca::Ended;
-use crate::service::issuers::{Asked, Outcome, failure};
+use crate::service::issuers::{Asked, Outcome, waits};
 use crate::service::pending::updated;
 use crate::service::records::{PendingRecord, key};
 use crate::store::{Batch, Delete, Record};
 
 impl Jobs {
-    /// Fails an operation whose issuer did not decide in time. What the issuer may have of it is to be cancelled: the
-    /// same commit says so. False if somebody else changed the record meanwhile.
-    pub(super) async fn fail_overdue(
+    /// Fails an operation. What the issuer may have of it is to be cancelled: the same commit says so. False if somebody
+    /// else changed the record meanwhile.
+    pub(super) async fn withdraw(
         &self,
         record: &Record,
         mut pending: PendingRecord,
+        error: OperationError,
         now: Timestamp,
     ) -> Result<bool> {
         let before = pending.operation.clone();
@@ -27,20 +27,22 @@ impl Jobs {
             deadline: self.context.cancelling_until(now),
             ..pending.clone()
         };
-        pending.operation = before.clone().apply(Event::Failed(overdue(&before.state)), now)?;
+        pending.operation = before.clone().apply(Event::Failed(error), now)?;
         pending.planned = None;
-        let place = key::abandoned_order(&before.vault, before.request_id);
-        // One that is there is of an earlier operation with this id, and so of the same order.
-        let known = self.context.store.get(place.as_str()).await?.map(|known| known.revision);
-        let puts = vec![
-            self.context.records.replace(record, &pending, None)?,
-            self.context.records.put(&place, known, &order, Some(now))?,
-        ];
+        let mut puts = vec![self.context.records.replace(record, &pending, None)?];
+        // What signs itself has no order anywhere.
+        if !before.issuer.is_self() {
+            let place = key::abandoned_order(&before.vault, before.request_id);
+            // One that is there is of an earlier operation with this id, and so of the same order.
+            let known = self.context.store.get(place.as_str()).await?.map(|known| known.revision);
+            puts.push(self.context.records.put(&place, known, &order, Some(now))?);
+        }
         let events = vec![updated(&pending.operation, &before)?];
         let mut batch = Batch { puts, events, ..Batch::default() };
         let logged = self.cas.log.end(&mut batch, pending.intent.as_ref(), Ended::Abandoned).await?;
         let saved = self.context.try_commit(batch).await?.is_some();
         self.cas.log.count(logged.filter(|_| saved));
+        self.renewals.count(&pending.operation, saved);
         Ok(saved)
     }
 
@@ -55,7 +57,8 @@ impl Jobs {
             return self.context.remove(record).await;
         }
         let before = operation.clone();
-        let Asked { outcome, beside: mut batch, intent: _ } = self.issuing.ask(&pending, due.until).await?;
+        let asked = self.issuing.ask(&pending, due.until).await.or_else(|error| waits(&pending, error))?;
+        let Asked { outcome, beside: mut batch, intent: _ } = asked;
         match outcome {
             Outcome::Open { checkpoint, again, progress, .. } => {
                 pending.checkpoint = Blob(checkpoint.0);
@@ -66,9 +69,9 @@ impl Jobs {
             }
             Outcome::TooLate => return Ok(()),
             Outcome::Issued(_) => {
-                tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, "a certificate was issued for a pending operation that had been deleted, or had failed by its deadline");
+                tracing::warn!(vault = %operation.vault, certificate = %operation.certificate, request_id = %operation.request_id, "a certificate was issued for a pending operation that had been deleted, or had failed");
             }
-            Outcome::Ended(_) | Outcome::Overdue => {}
+            Outcome::Ended(_) | Outcome::Withdrawn(_) => {}
         }
         batch.deletes.push(Delete { key: record.key.clone(), expected: record.revision });
         match self.context.try_commit(batch).await? {
@@ -76,15 +79,4 @@ impl Jobs {
             None => self.hand_over(&before, due.until).await,
         }
     }
-}
-
-fn overdue(state: &State) -> OperationError {
-    let last = match state {
-        State::Issuing { note: Some(note), .. } => format!(" {note}"),
-        _ => String::new(),
-    };
-    failure(
-        FailureClass::IssuerError,
-        &format!("The issuer did not decide before the deadline of the operation.{last}"),
-    )
 }

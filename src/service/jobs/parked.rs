@@ -25,7 +25,7 @@ impl Jobs {
         let kind = key.split('/').next().unwrap_or_default().to_owned();
         let record = Put { key, expected: Some(revision), body, due: None };
         if self.context.try_commit(Batch { puts: vec![record, parked], ..Batch::default() }).await?.is_some() {
-            self.context.metrics.worker_parked.inc();
+            self.context.metrics.worker.parked.inc();
             if REPORTED.first(&kind) {
                 tracing::warn!(
                     kind,

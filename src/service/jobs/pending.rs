@@ -20,16 +20,27 @@ impl Jobs {
         let record = &due.record;
         let mut pending: PendingRecord = self.context.records.read(record)?;
         let before = pending.operation.clone();
-        let Asked { outcome, beside, intent } = match &before.state {
+        let mut asked: Asked = match &before.state {
             State::AwaitingMerge if before.cancellation_requested => Outcome::Ended(Event::CancelConfirmed).into(),
-            State::Issuing { .. } if pending.deadline <= self.context.now() => Outcome::Overdue.into(),
+            State::Issuing { note, .. } if pending.deadline <= self.context.now() => {
+                Outcome::Withdrawn(overdue(note.as_deref())).into()
+            }
             State::Issuing { .. } => match self.not_allowed(&pending) {
-                Some(problem) => Outcome::Ended(Event::Failed(problem)).into(),
+                Some(problem) => Outcome::Withdrawn(problem).into(),
                 None => self.issuing.ask(&pending, due.until).await.or_else(|error| waits(&pending, error))?,
             },
             // Nothing to do any more: the record stops being due.
             _ => return self.save(record, pending, None, Batch::default()).await.map(|_| ()),
         };
+        if let Outcome::Issued(chain) = asked.outcome {
+            match self.complete(record, pending.clone(), chain, asked.beside).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => return self.hand_over(&before, due.until).await,
+                // The issuer is asked again then, and has it still.
+                Err(error) => asked = waits(&pending, error)?,
+            }
+        }
+        let Asked { outcome, beside, intent } = asked;
         // After the call of the issuer, which may take as long as the lease: waits and events count from its end.
         let now = self.context.now();
         let saved = match outcome {
@@ -51,9 +62,8 @@ impl Jobs {
                 saved
             }
             Outcome::Ended(event) => self.end(record, pending, event, now, beside).await?,
-            Outcome::Issued(chain) => self.complete(record, pending, chain, beside).await?,
-            Outcome::Overdue => self.fail_overdue(record, pending, now).await?,
-            Outcome::TooLate => return Ok(()),
+            Outcome::Withdrawn(error) => self.withdraw(record, pending, error, now).await?,
+            Outcome::Issued(_) | Outcome::TooLate => return Ok(()),
         };
         if saved { Ok(()) } else { self.hand_over(&before, due.until).await }
     }
@@ -179,4 +189,12 @@ impl Jobs {
         }
         Ok(())
     }
+}
+
+fn overdue(note: Option<&str>) -> OperationError {
+    let last = note.map_or_else(String::new, |note| format!(" {note}"));
+    failure(
+        FailureClass::IssuerError,
+        &format!("The issuer did not decide before the deadline of the operation.{last}"),
+    )
 }

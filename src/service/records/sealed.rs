@@ -16,6 +16,7 @@ use super::parked::ParkedRecord;
 use super::replicas::ReplicaRecord;
 use super::reseal_job::ResealRecord;
 use crate::domain::authority::AuthorityRecord;
+use crate::domain::installation::Installation;
 use crate::domain::issued::IssuedRecord;
 use crate::domain::issuer::{Authority, Credentials};
 use crate::domain::{Certificate, CertificateEntry, Contacts, IssuerConfig, Vault};
@@ -59,6 +60,7 @@ nothing_is_sealed! {
     Marker { since }
     Sweep { started }
     ReplicaRecord { id, keys, since, seen }
+    Installation { vault, certificate, host, version, state, message, since, reported, principal }
     ResealRecord { to, counts_only, begun, by, pass, after, resealed, tally, ended, counted }
 }
 

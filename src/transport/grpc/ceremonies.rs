@@ -59,7 +59,8 @@ pub(super) fn authority(view: AuthorityView) -> v1::Authority {
 
 fn parent(kind: i32, issuer: &str) -> Result<Parent> {
     let parent = match v1::AuthorityParent::try_from(kind) {
-        Ok(v1::AuthorityParent::Unspecified) => Parent::OwnRoot,
+        Ok(v1::AuthorityParent::Unspecified) => Parent::Unspecified,
+        Ok(v1::AuthorityParent::OwnRoot) => Parent::OwnRoot,
         Ok(v1::AuthorityParent::OwnIntermediate) => Parent::OwnIntermediate,
         Ok(v1::AuthorityParent::External) => Parent::External,
         Ok(v1::AuthorityParent::Issuer) => {

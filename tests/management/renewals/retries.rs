@@ -160,3 +160,16 @@ async fn nothing_is_renewed_before_a_third_of_its_life() {
     harness.later(122).await;
     assert_eq!(harness.versions("web").await, before + 1);
 }
+
+#[tokio::test]
+async fn a_renewal_that_its_issuer_did_not_decide_in_time_counts_as_failed() {
+    let harness = start().await;
+    harness.test_issuer("complete").await;
+    harness.issued(request("web", "ca")).await;
+    harness.test_issuer("hold").await;
+    harness.later(293).await;
+    assert_eq!(harness.pending("web").await.status(), Status::InProgress);
+    harness.later(31).await;
+    let metrics = harness.service.metrics().text();
+    assert!(metrics.contains("certmint_renewals_total{outcome=\"failed\""), "{metrics}");
+}
