@@ -12,8 +12,8 @@ use certmint::domain::{Blob, IssuerInput, Reason, Result, VaultName};
 use certmint::service::{Ceremony, ImportAuthority, NewVault, Parent, ServiceOptions, record_body};
 use certmint::store::{Batch, Put, Record, Store};
 use rcgen::{
-    CertificateParams, CertificateRevocationListParams, GeneralSubtree, Issuer, KeyIdMethod, KeyPair, NameConstraints,
-    RevokedCertParams, SerialNumber, date_time_ymd,
+    CertificateParams, CertificateRevocationListParams, DnType, GeneralSubtree, Issuer, KeyIdMethod, KeyPair,
+    NameConstraints, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use std::time::Duration;
 

@@ -10,8 +10,8 @@ use certmint::domain::{Blob, DataAction, IssuerInput, PolicyInput, Reason, Revoc
 use certmint::issuer::provider::Progress;
 use certmint::issuer::{IssuerError, Step};
 use certmint::service::{
-    AccessOptions, Caller, CreateRequest, GrantLimits, Mode, Parent, PendingRef, RevokeRequest, RevokeWhich, Service,
-    ServiceOptions,
+    AccessOptions, Caller, CallerLimits, CreateRequest, GrantLimits, Mode, Parent, PendingRef, RevokeRequest,
+    RevokeWhich, Service, ServiceOptions,
 };
 use certmint::store::{Batch, Put, Record, Store};
 use rcgen::{CertificateParams, KeyPair};
@@ -93,6 +93,7 @@ async fn an_order_whose_answer_was_lost_is_cancelled_when_a_rule_forbids_it() {
         administrators: vec![PrincipalName::parse("token:test").unwrap()],
         file: AccessFile::default(),
         limits: GrantLimits::default(),
+        per_caller: CallerLimits::default(),
     };
     let (harness, calls) = with_lost_answers(ServiceOptions { access, ..ServiceOptions::default() }).await;
     let (caller, service) = (Caller::new("token:test", None), &harness.service);
