@@ -66,7 +66,7 @@ mod ask {
     version!(v1alpha);
 }
 
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
     "certmint.v1.AccessService",
     "certmint.v1.AuditService",
     "certmint.v1.CertificateAdminService",
