@@ -21,7 +21,7 @@ const WIDE_DATA: &[(&str, usize)] = &[
     ("JwtOptions", 14),
     ("Limits", 20),
     ("ListenerOptions", 17),
-    ("Metrics", 24),
+    ("Metrics", 20),
     ("Operation", 13),
     ("OutputConfig", 11),
     ("PolicyArgs", 13),
