@@ -29,14 +29,13 @@ impl Jobs {
         };
         pending.operation = before.clone().apply(Event::Failed(error), now)?;
         pending.planned = None;
-        let mut puts = vec![self.context.records.replace(record, &pending, None)?];
-        // What signs itself has no order anywhere.
-        if !before.issuer.is_self() {
-            let place = key::abandoned_order(&before.vault, before.request_id);
-            // One that is there is of an earlier operation with this id, and so of the same order.
-            let known = self.context.store.get(place.as_str()).await?.map(|known| known.revision);
-            puts.push(self.context.records.put(&place, known, &order, Some(now))?);
-        }
+        let place = key::abandoned_order(&before.vault, before.request_id);
+        // One that is there is of an earlier operation with this id, and so of the same order.
+        let known = self.context.store.get(place.as_str()).await?.map(|known| known.revision);
+        let puts = vec![
+            self.context.records.replace(record, &pending, None)?,
+            self.context.records.put(&place, known, &order, Some(now))?,
+        ];
         let events = vec![updated(&pending.operation, &before)?];
         let mut batch = Batch { puts, events, ..Batch::default() };
         let logged = self.cas.log.end(&mut batch, pending.intent.as_ref(), Ended::Abandoned).await?;
