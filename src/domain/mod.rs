@@ -52,7 +52,7 @@ pub use pending::{Operation, OperationError, Status};
 pub use policy::Policy;
 pub use policy_input::PolicyInput;
 pub use public_key::{KeyNumbers, PublicKey};
-pub use renewal::{Renewal, RenewalRules, RenewalTrigger, Renews};
+pub use renewal::{MaintenanceWindow, Renewal, RenewalRules, RenewalTrigger, Renews};
 pub use requested_policy::RequestFacts;
 pub use revocation::{Revocation, RevocationReason};
 pub use serial::Serial;

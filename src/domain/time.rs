@@ -25,6 +25,14 @@ impl Timestamp {
             .map_or_else(|_| String::new(), |at| at.date().to_string())
     }
 
+    /// The second, such as `2026-11-30T12:00:00Z`.
+    pub fn date_time(self) -> String {
+        ::time::OffsetDateTime::from_unix_timestamp(self.seconds())
+            .ok()
+            .and_then(|at| at.format(&::time::format_description::well_known::Rfc3339).ok())
+            .unwrap_or_default()
+    }
+
     /// This much later; saturates.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {

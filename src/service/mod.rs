@@ -64,7 +64,9 @@ pub use pending::{ListPending, MergeRequest, PendingOperations, PendingPage, Pen
 pub use records::record_body;
 pub use records::{Finding, Inspection, MAX_PAGE, Repair, Takeover};
 pub(crate) use records::{reads_a_page_token, reads_a_record};
-pub use renewals::{ListRenewals, RenewRequest, RenewalOptions, RenewalPage, RenewalState, RenewalView, Renewals};
+pub use renewals::{
+    ListRenewals, RenewRequest, RenewalOptions, RenewalPage, RenewalState, RenewalView, Renewals, WholeVault,
+};
 pub use vaults::{NamedVault, NewVault, VaultObjects, VaultOptions, VaultPage, Vaults};
 
 use crate::clock::Clock;

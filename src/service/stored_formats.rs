@@ -48,6 +48,9 @@ const V1_MASTER_KEYS: &str = include_str!("../../tests/data/stored-v1-master-key
 /// What it wrote of a record that it parked.
 const V1_PARKED: &str = include_str!("../../tests/data/stored-v1-parked.json");
 
+/// What it wrote of the renewals of vaults.
+const V1_VAULT_RENEWALS: &str = include_str!("../../tests/data/stored-v1-vault-renewals.json");
+
 /// What it wrote of versions on hosts.
 const V1_INSTALLATIONS: &str = include_str!("../../tests/data/stored-v1-installations.json");
 
@@ -171,7 +174,7 @@ fn rights_and_what_is_said_of_master_keys_load_with_a_code_and_never_without() {
     let sealer = Arc::new(Sealer::new(MasterKeys::random()));
     let codec = Codec::new(sealer.clone());
     codec.tolerate();
-    for (key, body) in bodies(V1_RIGHTS).0.into_iter().chain(bodies(V1_MASTER_KEYS).0) {
+    for (key, body) in [V1_RIGHTS, V1_MASTER_KEYS, V1_VAULT_RENEWALS].into_iter().flat_map(|file| bodies(file).0) {
         assert!(refused(&codec, &record(&key, body.to_string().into_bytes())), "{key}");
         let lost = of_kind(&codec, &record(&key, record_body(&sealer, &key, &body["value"])));
         assert!(lost.is_empty(), "{}", lost.join("\n"));
@@ -290,22 +293,25 @@ fn refused(codec: &Codec, record: &Record) -> bool {
 #[test]
 fn every_kind_of_record_has_a_stored_body() {
     let (with, _) = authenticated();
-    let [authorities, providers, parked, operators, issued, rights, audit, installations, master_keys] = [
-        V1_AUTHORITIES,
-        V1_PROVIDERS,
-        V1_PARKED,
-        V1_OPERATORS,
-        V1_ISSUED,
-        V1_RIGHTS,
-        V1_AUDIT,
-        V1_INSTALLATIONS,
-        V1_MASTER_KEYS,
-    ]
-    .map(|file| bodies(file).0);
+    let [authorities, providers, parked, operators, issued, rights, audit, installations, vault_renewals, master_keys] =
+        [
+            V1_AUTHORITIES,
+            V1_PROVIDERS,
+            V1_PARKED,
+            V1_OPERATORS,
+            V1_ISSUED,
+            V1_RIGHTS,
+            V1_AUDIT,
+            V1_INSTALLATIONS,
+            V1_VAULT_RENEWALS,
+            V1_MASTER_KEYS,
+        ]
+        .map(|file| bodies(file).0);
     let keys = with.iter().map(|record| record.key.as_str()).chain(authorities.keys().map(String::as_str));
     let keys = keys.chain(issued.keys().chain(rights.keys()).chain(audit.keys()).map(String::as_str));
     let keys = keys.chain(master_keys.keys().map(String::as_str));
     let keys = keys.chain(providers.keys().chain(parked.keys()).chain(operators.keys()).map(String::as_str));
+    let keys = keys.chain(vault_renewals.keys().map(String::as_str));
     let keys = keys.chain(installations.keys().map(String::as_str));
     let stored: Vec<Kind> = keys.filter_map(Kind::of).collect();
     let without: Vec<&Kind> = Kind::ALL.iter().filter(|kind| !stored.contains(kind)).collect();

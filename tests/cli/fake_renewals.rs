@@ -64,4 +64,48 @@ impl RenewalService for Service {
         let resumed = Renewal { request_id: REQUEST_ID.into(), ..renewal(&name, "ca", RenewalState::Planned) };
         Ok(Response::new(ResumeRenewalResponse { renewal: Some(resumed) }))
     }
+
+    async fn set_renewal_window(
+        &self,
+        request: Request<SetRenewalWindowRequest>,
+    ) -> Result<Response<SetRenewalWindowResponse>, Status> {
+        let SetRenewalWindowRequest { certificate_name: name, window: maintenance_window, .. } = request.into_inner();
+        let renewal = Renewal { maintenance_window, ..renewal(&name, "ca", RenewalState::Planned) };
+        Ok(Response::new(SetRenewalWindowResponse { renewal: Some(renewal) }))
+    }
+
+    async fn get_vault_renewals(
+        &self,
+        request: Request<GetVaultRenewalsRequest>,
+    ) -> Result<Response<GetVaultRenewalsResponse>, Status> {
+        let renewals = VaultRenewals { vault_name: request.into_inner().vault_name, ..Default::default() };
+        Ok(Response::new(GetVaultRenewalsResponse { renewals: Some(renewals) }))
+    }
+
+    async fn set_vault_renewal_window(
+        &self,
+        request: Request<SetVaultRenewalWindowRequest>,
+    ) -> Result<Response<SetVaultRenewalWindowResponse>, Status> {
+        let SetVaultRenewalWindowRequest { vault_name, window: maintenance_window } = request.into_inner();
+        let renewals = VaultRenewals { vault_name, maintenance_window, ..Default::default() };
+        Ok(Response::new(SetVaultRenewalWindowResponse { renewals: Some(renewals) }))
+    }
+
+    async fn pause_vault_renewals(
+        &self,
+        request: Request<PauseVaultRenewalsRequest>,
+    ) -> Result<Response<PauseVaultRenewalsResponse>, Status> {
+        let PauseVaultRenewalsRequest { vault_name, reason: pause_reason } = request.into_inner();
+        let pause_time = Some(prost_types::Timestamp { seconds: 1_796_000_000, nanos: 0 });
+        let renewals = VaultRenewals { vault_name, pause_time, pause_reason, ..Default::default() };
+        Ok(Response::new(PauseVaultRenewalsResponse { renewals: Some(renewals) }))
+    }
+
+    async fn resume_vault_renewals(
+        &self,
+        request: Request<ResumeVaultRenewalsRequest>,
+    ) -> Result<Response<ResumeVaultRenewalsResponse>, Status> {
+        let renewals = VaultRenewals { vault_name: request.into_inner().vault_name, ..Default::default() };
+        Ok(Response::new(ResumeVaultRenewalsResponse { renewals: Some(renewals) }))
+    }
 }

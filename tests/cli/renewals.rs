@@ -91,3 +91,29 @@ async fn renewals_lists_and_pauses_and_resumes() {
     let resumed = fake.run(&["renewals", "resume", "web"]).await;
     assert!(resumed.out.contains("planned"), "{}", resumed.out);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_and_pauses_are_of_a_certificate_or_of_the_vault() {
+    let fake = Fake::start().await;
+    let tuesdays = "0 3 * * Tue Europe/Berlin 2h";
+    let own = fake.run(&["renewals", "window", "web", "--at", tuesdays]).await;
+    assert!(own.out.contains("certificate  web") && own.out.contains(tuesdays), "{own:?}");
+    let all = fake.run(&["--vault", "shop", "renewals", "window", "--all", "--at", tuesdays]).await;
+    assert!(all.out.contains("vault   shop") && all.out.contains(tuesdays), "{all:?}");
+    let paused = fake.run(&["renewals", "pause", "--all", "--reason", "moves"]).await;
+    assert!(paused.out.contains("paused  since 2026-") && paused.out.contains("moves"), "{paused:?}");
+    let resumed = fake.run(&["renewals", "resume", "--all", "--output", "json"]).await;
+    let resumed: Value = serde_json::from_str(&resumed.out).unwrap();
+    assert_eq!(resumed["renewals"]["pause_reason"], "", "{resumed}");
+    let shown = fake.run(&["renewals", "vault"]).await;
+    assert!(shown.out.contains("that of the configuration") && shown.out.contains("paused  no"), "{shown:?}");
+    for wrong in [
+        &["renewals", "pause"][..],
+        &["renewals", "pause", "web", "--all"],
+        &["renewals", "window", "web"],
+        &["renewals", "window", "--at", "always"],
+    ] {
+        let ended = fake.run(wrong).await;
+        assert_eq!(ended.code, 2, "{wrong:?} {ended:?}");
+    }
+}

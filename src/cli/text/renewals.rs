@@ -2,7 +2,7 @@
 
 use super::{Lines, table, time};
 use crate::cli::json;
-use crate::proto::v1::Renewal;
+use crate::proto::v1::{Renewal, VaultRenewals};
 
 pub(in crate::cli) fn renewals(renewals: &[Renewal]) -> String {
     let rows = renewals.iter().map(|it| {
@@ -27,6 +27,24 @@ pub(in crate::cli) fn renewal(renewal: &Renewal) -> String {
     lines.add("next try", &time(renewal.next_try_time.as_ref()));
     lines.add("expires", &time(renewal.expire_time.as_ref()));
     lines.add("issuer", &renewal.issuer_name);
+    if !renewal.maintenance_window.is_empty() {
+        lines.add("window", &renewal.maintenance_window);
+    }
+    lines.end()
+}
+
+pub(in crate::cli) fn of_vault(renewals: &VaultRenewals) -> String {
+    let VaultRenewals { vault_name, maintenance_window, pause_time, pause_reason } = renewals;
+    let mut lines = Lines::default();
+    lines.add("vault", vault_name);
+    lines.add("window", if maintenance_window.is_empty() { "that of the configuration" } else { maintenance_window });
+    lines.add(
+        "paused",
+        &pause_time.as_ref().map_or_else(|| "no".to_owned(), |since| format!("since {}", time(Some(since)))),
+    );
+    if !pause_reason.is_empty() {
+        lines.add("reason", pause_reason);
+    }
     lines.end()
 }
 

@@ -2,6 +2,7 @@
 //! failures are retried by [`retry`], and how many may begin at one issuer by [`budget`].
 
 pub mod budget;
+mod maintenance;
 pub mod plan;
 pub mod retry;
 mod valid;
@@ -10,10 +11,11 @@ mod valid;
 mod plan_tests;
 
 pub use budget::Budget;
+pub use maintenance::{MaintenanceWindow, Opening};
 pub use plan::{Because, NotRenewed, Plan, Step, plan};
 pub use valid::Valid;
 
-use super::{CertificateEntry, Pause, RequestId, Timestamp, Version};
+use super::{CertificateEntry, Pause, RequestId, Timestamp, VaultName, Version};
 use crate::domain::text::readable;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -144,6 +146,9 @@ pub struct Renewal {
     /// That somebody stopped the renewals of this certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Pause>,
+    /// The maintenance window of this certificate, as [`MaintenanceWindow`] reads it; `None`: that of its vault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<String>,
     /// How many renewals in a row, the one that made this version being the last, gained nothing: the new version ends no
     /// later than the one before, or its CA wanted that one replaced in the first third of its life.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -154,28 +159,59 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
+/// What holds for the renewals of all certificates of a vault.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct VaultRenewals {
+    pub vault: VaultName,
+    /// The maintenance window, as [`MaintenanceWindow`] reads it; `None`: that of the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<String>,
+    /// That somebody stopped all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Pause>,
+}
+
+impl VaultRenewals {
+    /// Those of a vault of which nobody said anything.
+    pub fn new(vault: VaultName) -> Self {
+        Self { vault, maintenance: None, paused: None }
+    }
+}
+
 impl Renewal {
     /// Nothing was tried yet.
     pub fn new(version: Version) -> Self {
-        let tries = Tries::default();
-        Self { version, window: None, ask_at: None, tries, held: None, paused: None, fruitless: 0 }
+        Self {
+            version,
+            window: None,
+            ask_at: None,
+            tries: Tries::default(),
+            held: None,
+            paused: None,
+            maintenance: None,
+            fruitless: 0,
+        }
     }
 
-    /// That of a version of this entry: what is stored, if it is about this version, else a new one. A pause is that of
-    /// the certificate.
+    /// That of a version of this entry: what is stored, if it is about this version, else a new one. A pause and a
+    /// maintenance window are those of the certificate.
     pub fn of(entry: &CertificateEntry, version: Version) -> Self {
         match &entry.renewal {
             Some(stored) if stored.version == version => stored.clone(),
-            Some(stored) => Self { paused: stored.paused.clone(), ..Self::new(version) },
+            Some(Self { paused, maintenance, .. }) => {
+                Self { paused: paused.clone(), maintenance: maintenance.clone(), ..Self::new(version) }
+            }
             None => Self::new(version),
         }
     }
 
     /// What an attempt is decided from: not when the next look is, which says nothing against one that has begun.
     pub fn decisive(entry: &CertificateEntry) -> Option<Self> {
-        let Self { version, window: _, ask_at: _, tries, held, paused, fruitless } = entry.renewal.clone()?;
+        let Self { version, window: _, ask_at: _, tries, held, paused, maintenance, fruitless } =
+            entry.renewal.clone()?;
         let tries = Tries { count: tries.count, request_id: tries.request_id, ..Tries::default() };
-        Some(Self { tries, held, paused, fruitless, ..Self::new(version) }).filter(|renewal| !renewal.is_new())
+        Some(Self { tries, held, paused, maintenance, fruitless, ..Self::new(version) })
+            .filter(|renewal| !renewal.is_new())
     }
 
     /// Put off for a while, without an attempt.

@@ -15,7 +15,7 @@
 //!    only to an earlier time below ten days of life, so that a CA may be away for half of it.
 
 use super::valid::Valid;
-use super::{Held, Renewal, RenewalRules, RenewalTrigger, Renews, retry, share};
+use super::{Held, MaintenanceWindow, Renewal, RenewalRules, RenewalTrigger, Renews, retry, share};
 use crate::domain::policy::{Action, Trigger};
 use crate::domain::{CertificateEntry, EntryState, Pause, Timestamp, VersionSummary};
 use std::time::Duration;
@@ -95,6 +95,18 @@ impl Plan {
     /// Whether so many days before the end are earlier than half of the life, which holds then (rule 3).
     pub fn is_half_of_the_life(&self, days_before_the_end: u32) -> bool {
         i64::from(days_before_the_end) * DAY > self.valid.part(2)
+    }
+
+    /// The same where attempts wait for maintenance windows, as it looks now.
+    pub fn within(self, window: Option<&MaintenanceWindow>, now: Timestamp) -> Self {
+        let Some(window) = window else { return self };
+        let from = self.renew_at.max(now);
+        let opens = window.opens(from);
+        if opens == from {
+            return self;
+        }
+        let renew_at = opens.min(self.emergency()).max(self.renew_at);
+        Self { renew_at, ..self }
     }
 
     /// From here on it is renewed whatever the plan says.

@@ -64,6 +64,7 @@ fn is_told(kind: Kind) -> bool {
         | Kind::Version
         | Kind::Deleted
         | Kind::Contacts
+        | Kind::VaultRenewals
         | Kind::Vault
         | Kind::Issuer
         | Kind::Authority

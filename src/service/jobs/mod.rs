@@ -121,6 +121,7 @@ impl DueKind {
             Kind::Version
             | Kind::Suspended
             | Kind::Contacts
+            | Kind::VaultRenewals
             | Kind::Vault
             | Kind::Issuer
             | Kind::IssuerHealth

@@ -79,6 +79,7 @@ mod tests {
             Kind::Version,
             Kind::Suspended,
             Kind::Contacts,
+            Kind::VaultRenewals,
             Kind::Vault,
             Kind::Issuer,
             Kind::IssuedByTime,

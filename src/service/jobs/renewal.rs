@@ -10,7 +10,7 @@ use crate::service::certificates::{Creations, Renewing};
 use crate::service::context::Context;
 use crate::service::issuers::{CaWindows, Issuing, WindowAnswer};
 use crate::service::records::{PendingRecord, concerns_a_record, key};
-use crate::service::renewals::{keep, newest, renewal_request};
+use crate::service::renewals::{VaultRules, keep, newest, renewal_request, waits_for};
 use crate::store::{Batch, Put, Record};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +20,10 @@ use std::time::Duration;
 const SWITCHED_OFF: Duration = Duration::from_secs(3600);
 /// Looks at renewals of a paused issuer, spread over as much again.
 const PAUSED: Duration = Duration::from_secs(300);
+/// Longest wait for a maintenance window before another look: the window may be changed meanwhile.
+const NEXT_WINDOW: Duration = Duration::from_secs(6 * 3600);
+/// Renewals that wait for the same window begin within its first half, and within this time.
+const BEGINS_WITHIN: Duration = Duration::from_secs(3600);
 /// Where a CA could not be asked for its window, and where it had none.
 const ASK_FAILED: Duration = Duration::from_secs(3600);
 const ASK_NONE: Duration = Duration::from_secs(24 * 3600);
@@ -161,6 +165,15 @@ impl RenewalWork {
         {
             return Ok(Some(obstacle));
         }
+        let rules = VaultRules::of(&self.context, vault).await?;
+        if let Some(pause) = &rules.paused {
+            let because = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
+            let note = format!("The renewals of the vault {vault} are paused{because}.");
+            return Ok(Some(Obstacle::PutOff(PAUSED.mul_f64(1.0 + plan.renewal.share()), note)));
+        }
+        if let Some(obstacle) = closed(&rules, plan, now) {
+            return Ok(Some(obstacle));
+        }
         if let Some(note) = CaWindows(&self.issuing).pause_of(vault, &policy.issuer).await? {
             return Ok(Some(Obstacle::PutOff(PAUSED.mul_f64(1.0 + plan.renewal.share()), note)));
         }
@@ -247,6 +260,17 @@ impl RenewalWork {
         let puts = vec![Put { key, expected: Some(revision), body, due: Some(at) }];
         self.context.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
     }
+}
+
+/// A maintenance window that is not open, unless little of the life is left.
+fn closed(rules: &VaultRules, plan: &Plan, now: Timestamp) -> Option<Obstacle> {
+    let window = rules.window(&plan.renewal).filter(|_| now < plan.emergency())?;
+    let opening = window.opening(now).filter(|opening| opening.from > now)?;
+    let between =
+        |from: Timestamp, to: Timestamp| Duration::from_millis(u64::try_from(to.0.saturating_sub(from.0)).unwrap_or(0));
+    let spread = BEGINS_WITHIN.min(between(opening.from, opening.until) / 2).mul_f64(plan.renewal.share());
+    let wait = between(now, opening.from).saturating_add(spread).min(NEXT_WINDOW);
+    Some(Obstacle::PutOff(wait, waits_for(&window, opening)))
 }
 
 /// An operation in progress postpones a renewal; one that was begun for it and has failed says why, and when it is tried

@@ -14,6 +14,7 @@ use super::{
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::installation::{HostName, Installation};
 use crate::domain::issued::IssuedRecord;
+use crate::domain::renewal::VaultRenewals;
 use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, Contacts, IssuerConfig, IssuerName, RequestId, Serial,
     Timestamp, Vault, VaultName, Version,
@@ -209,6 +210,10 @@ pub(in crate::service) fn all_leaving() -> Prefix<PurgingRecord> {
 
 pub(in crate::service) fn contacts(vault: &VaultName) -> Key<Contacts> {
     Key::new(format!("{}{vault}", Kind::Contacts.prefix()))
+}
+
+pub(in crate::service) fn vault_renewals(vault: &VaultName) -> Key<VaultRenewals> {
+    Key::new(format!("{}{vault}", Kind::VaultRenewals.prefix()))
 }
 
 pub(in crate::service) fn vault(vault: &VaultName) -> Key<Vault> {

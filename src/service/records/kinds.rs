@@ -12,6 +12,7 @@ use crate::domain::authority::AuthorityRecord;
 use crate::domain::blob;
 use crate::domain::installation::Installation;
 use crate::domain::issued::{IntentRef, IssuedRecord};
+use crate::domain::renewal::VaultRenewals;
 use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, Contacts, IssuerConfig, IssuerName, Operation, Policy,
     RequestId, Tags, Timestamp, Vault, VaultName,
@@ -213,6 +214,8 @@ kinds! {
     Deleted = "deleted" of DeletedRecord,
     Purging = "leaving" of PurgingRecord,
     Contacts = "contacts" of Contacts,
+    /// What holds for all renewals of a vault.
+    VaultRenewals = "vault-renewals" of VaultRenewals,
     Vault = "vaults" of Vault,
     Issuer = "issuers" of IssuerConfig,
     /// An authority of a built-in CA, kept apart from its issuer.

@@ -31,6 +31,7 @@ mod reseal;
 mod reseal_job;
 mod scan;
 mod sealed;
+mod vault_renewals;
 mod verified;
 
 pub(super) use crate::domain::text::hex;

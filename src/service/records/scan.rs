@@ -69,6 +69,7 @@ pub(super) fn certificate_of(kind: Kind, record: &Record) -> Option<String> {
         | Kind::Request
         | Kind::Repeat
         | Kind::Contacts
+        | Kind::VaultRenewals
         | Kind::Vault
         | Kind::Issuer
         | Kind::Authority

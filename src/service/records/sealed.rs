@@ -19,6 +19,7 @@ use crate::domain::authority::AuthorityRecord;
 use crate::domain::installation::Installation;
 use crate::domain::issued::IssuedRecord;
 use crate::domain::issuer::{Authority, Credentials};
+use crate::domain::renewal::VaultRenewals;
 use crate::domain::{Certificate, CertificateEntry, Contacts, IssuerConfig, Vault};
 use crate::keys::SealContext;
 
@@ -45,6 +46,7 @@ nothing_is_sealed! {
     DeletedRecord { vault, name }
     PurgingRecord { vault, name, restoring }
     Vault { name, settings, created }
+    VaultRenewals { vault, maintenance, paused }
     IssuedRecord { authority, serial, state, tbs, cer, asked, content, created, revocation }
     IssuedIndex { authority }
     RevokedRecord { vault, authority, shard, serial, revocation, not_after }

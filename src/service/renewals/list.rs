@@ -1,6 +1,6 @@
 //! What will be renewed when, and why.
 
-use super::Renewals;
+use super::{Renewals, VaultRules, waits_for};
 use crate::domain::renewal::{NotRenewed, Plan, plan};
 use crate::domain::{
     CertificateEntry, CertificateName, EntryState, Operation, Pause, Renewal, RequestId, Result, Timestamp, VaultName,
@@ -60,6 +60,8 @@ pub struct RenewalView {
     pub state: RenewalState,
     /// `None` where it is not renewed by itself.
     pub plan: Option<Plan>,
+    /// When it may begin, as a text; none where it may at any time.
+    pub maintenance: Option<String>,
     /// What was tried so far; its note also says why the last operation failed, and why one that is due does not begin.
     pub renewal: Renewal,
 }
@@ -81,6 +83,7 @@ impl Renewals {
         let scope = vec![vault.to_string(), issuer.to_ascii_lowercase(), due_text, include_unplanned.to_string()];
         let paging = self.context.paging(List::Renewals, scope);
         let position = paging.position(page_token)?;
+        let rules = VaultRules::of(&self.context, vault).await?;
         let mut page = Page::new(wanted.shown(vault, key::certificates_of(vault)), position, *page_size, Bounds::WIDE);
         while let Some(found) = page.next(&*self.context.store, &self.context.records).await? {
             let (keys, entries): (Vec<_>, Vec<_>) = found.into_iter().unzip();
@@ -90,7 +93,7 @@ impl Renewals {
             for ((key, entry), pending) in keys.into_iter().zip(entries).zip(pending) {
                 let operation = pending.ok().flatten().map(|pending| pending.operation);
                 let view = entry.filter(|entry| is_shown(entry, issuer));
-                let view = view.map(|entry| self.view(&entry, operation.as_ref()));
+                let view = view.map(|entry| self.view(&entry, operation.as_ref(), &rules));
                 let view = view.filter(|view| {
                     let planned = *include_unplanned || !matches!(view.state, RenewalState::Unplanned(_));
                     let due =
@@ -103,22 +106,38 @@ impl Renewals {
         Ok(RenewalPage { next_page_token: paging.token(page.position()), renewals: page.items })
     }
 
-    /// The renewal of an entry, with the operation of its name.
-    pub(super) fn view(&self, entry: &CertificateEntry, operation: Option<&Operation>) -> RenewalView {
+    /// The renewal of an entry, with the operation of its name and what holds for its vault.
+    pub(super) fn view(
+        &self,
+        entry: &CertificateEntry,
+        operation: Option<&Operation>,
+        vault: &VaultRules,
+    ) -> RenewalView {
         let open = operation.filter(|operation| operation.in_progress()).map(|operation| operation.request_id);
+        let version = entry.latest.unwrap_or(entry.first_version);
+        let mut renewal = Renewal::of(entry, version);
+        let (now, window) = (self.context.now(), vault.window(&renewal));
         let planned = plan(entry, self.context.options.renewal.rules());
+        let planned = planned.and_then(|plan| match &vault.paused {
+            Some(pause) => Err(NotRenewed::Paused(pause.clone())),
+            None => Ok(plan.within(window.as_ref(), now)),
+        });
         let state = match (&planned, open) {
             (_, Some(request_id)) => RenewalState::InProgress(request_id),
-            (Ok(plan), None) if plan.renew_at <= self.context.now() => RenewalState::Due,
+            (Ok(plan), None) if plan.renew_at <= now => RenewalState::Due,
             (Ok(_), None) => RenewalState::Planned,
             (Err(NotRenewed::Paused(pause)), None) => RenewalState::Paused(pause.clone()),
             (Err(why), None) => RenewalState::Unplanned(why.clone()),
         };
-        let version = entry.latest.unwrap_or(entry.first_version);
-        let mut renewal = Renewal::of(entry, version);
         let last = operation.filter(|operation| Some(operation.request_id) == renewal.tries.request_id);
         if let Some(error) = last.and_then(Operation::error) {
             renewal.tries.note.clone_from(&error.message);
+        }
+        if let (RenewalState::Planned, Ok(plan), Some(window)) = (&state, &planned, &window)
+            && plan.planned <= now
+            && let Some(opening) = window.opening(now).filter(|opening| opening.from > now)
+        {
+            renewal.tries.note = waits_for(window, opening);
         }
         if state == RenewalState::Due && !self.context.options.renewal.enabled {
             SWITCHED_OFF.clone_into(&mut renewal.tries.note);
@@ -131,6 +150,7 @@ impl Renewals {
             expires: entry.current_summary().map_or(entry.projected().1, |summary| summary.expires),
             state,
             plan: planned.ok(),
+            maintenance: window.map(|window| window.to_string()),
             renewal,
         }
     }

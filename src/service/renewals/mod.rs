@@ -1,4 +1,4 @@
-//! Renewals: asked for by callers, listed, stopped and begun again. The worker renews what is due
+//! Renewals: asked for by callers, listed, stopped and begun again, for a certificate or a vault. The worker renews what is due
 //! (`service/jobs/renewal.rs`).
 
 mod adopt;
@@ -6,10 +6,13 @@ mod list;
 mod options;
 mod pause;
 mod survey;
+mod vaults;
 
 pub use list::{ListRenewals, RenewalPage, RenewalState, RenewalView};
 pub use options::RenewalOptions;
 pub(super) use pause::keep;
+pub use vaults::WholeVault;
+pub(super) use vaults::{VaultRules, waits_for};
 
 use super::access::{Permit, Target};
 use super::certificates::{Created, Creations, Entries, Renewing};

@@ -1,6 +1,6 @@
 //! `[renewal]`: how certificates are renewed.
 
-use crate::domain::RenewalRules;
+use crate::domain::{MaintenanceWindow, RenewalRules};
 use serde::Deserialize;
 use serde::de::{Error as _, Unexpected};
 use std::num::NonZeroU32;
@@ -18,6 +18,10 @@ pub struct RenewalOptions {
     /// Renewals that begin at one issuer object in a minute, by each replica; those that expire soonest go first. Default
     /// 60.
     pub per_issuer_per_minute: NonZeroU32,
+    /// When due renewals may begin, where neither the certificate nor its vault has a window of its own: a cron line of
+    /// five fields, its time zone, and how long the window is open, such as `"0 3 * * Tue Europe/Berlin 2h"`. With a
+    /// twentieth of the life left nothing waits. Default always.
+    pub window: Option<MaintenanceWindow>,
 }
 
 impl Default for RenewalOptions {
@@ -27,6 +31,7 @@ impl Default for RenewalOptions {
             enabled: true,
             short_lived_percentage,
             per_issuer_per_minute: NonZeroU32::new(60).unwrap_or(NonZeroU32::MIN),
+            window: None,
         }
     }
 }

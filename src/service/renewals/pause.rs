@@ -1,6 +1,6 @@
 //! Stopping the renewals of one certificate, and letting them go on.
 
-use super::Renewals;
+use super::{Renewals, VaultRules};
 use crate::domain::{CertificateEntry, Pause, Renewal, Result};
 use crate::service::access::{CertificateRef, Permit};
 use crate::service::retry::retry;
@@ -22,7 +22,7 @@ impl Renewals {
         self.change(wanted, |renewal| renewal.paused = None).await
     }
 
-    async fn change(
+    pub(super) async fn change(
         &self,
         wanted: Permit<CertificateRef>,
         change: impl Fn(&mut Renewal),
@@ -39,7 +39,8 @@ impl Renewals {
             if self.context.try_commit(batch).await?.is_none() {
                 return Ok(None);
             }
-            Ok(Some(self.view(&entry, None)))
+            let rules = VaultRules::of(&self.context, vault).await?;
+            Ok(Some(self.view(&entry, None, &rules)))
         })
     }
 }

@@ -5,17 +5,17 @@ use super::call::chosen_id;
 use super::certificates::{open, page_size};
 use super::policy::time;
 use super::reply;
-use crate::domain::renewal::{Because, Held, NotRenewed};
+use crate::domain::renewal::{Because, Held, NotRenewed, VaultRenewals};
 use crate::domain::{RenewalTrigger, Result};
 use crate::proto::v1;
-use crate::service::{ListRenewals, RenewRequest, RenewalState, RenewalView, Service};
+use crate::service::{ListRenewals, RenewRequest, RenewalState, RenewalView, Service, WholeVault};
 use tonic::Request;
 
 /// Handles the calls of one service.
 pub(super) struct RenewalCalls(pub(super) Service);
 
 fn renewal(view: RenewalView) -> v1::Renewal {
-    let RenewalView { vault, name, version, issuer, expires, state, plan, renewal } = view;
+    let RenewalView { vault, name, version, issuer, expires, state, plan, maintenance, renewal } = view;
     let because = plan.as_ref().map(|plan| plan.because);
     let reason = match (&state, because) {
         (RenewalState::Paused(pause), _) if pause.reason.is_empty() => "Its renewals are paused.".to_owned(),
@@ -58,6 +58,17 @@ fn renewal(view: RenewalView) -> v1::Renewal {
         attempts: i32::try_from(renewal.tries.count).unwrap_or(i32::MAX),
         request_id: renewal.tries.request_id.map(|id| id.to_string()).unwrap_or_default(),
         note: renewal.tries.note,
+        maintenance_window: maintenance.unwrap_or_default(),
+    }
+}
+
+fn of_vault(renewals: VaultRenewals) -> v1::VaultRenewals {
+    let VaultRenewals { vault, maintenance, paused } = renewals;
+    v1::VaultRenewals {
+        vault_name: vault.to_string(),
+        maintenance_window: maintenance.unwrap_or_default(),
+        pause_time: paused.as_ref().map(|pause| time(pause.since)),
+        pause_reason: paused.map(|pause| pause.reason).unwrap_or_default(),
     }
 }
 
@@ -125,5 +136,56 @@ impl RenewalCalls {
         let name = call.certificate(&vault, &certificate_name)?;
         let view = self.0.renewals().resume(call.permit((vault, name)).await?).await?;
         Ok(v1::ResumeRenewalResponse { renewal: Some(renewal(view)) })
+    }
+
+    pub(super) async fn set_window(
+        &self,
+        request: Request<v1::SetRenewalWindowRequest>,
+    ) -> Result<v1::SetRenewalWindowResponse> {
+        let (call, message) = open(request)?;
+        let v1::SetRenewalWindowRequest { vault_name, certificate_name, window } = message;
+        let vault = call.vault(&vault_name).await?;
+        let name = call.certificate(&vault, &certificate_name)?;
+        let view = self.0.renewals().set_window(call.permit((vault, name)).await?, &window).await?;
+        Ok(v1::SetRenewalWindowResponse { renewal: Some(renewal(view)) })
+    }
+
+    pub(super) async fn vault(
+        &self,
+        request: Request<v1::GetVaultRenewalsRequest>,
+    ) -> Result<v1::GetVaultRenewalsResponse> {
+        let (call, v1::GetVaultRenewalsRequest { vault_name }) = open(request)?;
+        let wanted = call.permit(call.vault(&vault_name).await?).await?;
+        Ok(v1::GetVaultRenewalsResponse { renewals: Some(of_vault(self.0.renewals().of_vault(wanted).await?)) })
+    }
+
+    pub(super) async fn set_vault_window(
+        &self,
+        request: Request<v1::SetVaultRenewalWindowRequest>,
+    ) -> Result<v1::SetVaultRenewalWindowResponse> {
+        let (call, v1::SetVaultRenewalWindowRequest { vault_name, window }) = open(request)?;
+        let wanted = call.permit(WholeVault(call.vault(&vault_name).await?)).await?;
+        let renewals = self.0.renewals().set_vault_window(wanted, &window).await?;
+        Ok(v1::SetVaultRenewalWindowResponse { renewals: Some(of_vault(renewals)) })
+    }
+
+    pub(super) async fn pause_vault(
+        &self,
+        request: Request<v1::PauseVaultRenewalsRequest>,
+    ) -> Result<v1::PauseVaultRenewalsResponse> {
+        let (call, v1::PauseVaultRenewalsRequest { vault_name, reason }) = open(request)?;
+        let wanted = call.permit(WholeVault(call.vault(&vault_name).await?)).await?;
+        let renewals = self.0.renewals().pause_vault(wanted, &reason).await?;
+        Ok(v1::PauseVaultRenewalsResponse { renewals: Some(of_vault(renewals)) })
+    }
+
+    pub(super) async fn resume_vault(
+        &self,
+        request: Request<v1::ResumeVaultRenewalsRequest>,
+    ) -> Result<v1::ResumeVaultRenewalsResponse> {
+        let (call, v1::ResumeVaultRenewalsRequest { vault_name }) = open(request)?;
+        let wanted = call.permit(WholeVault(call.vault(&vault_name).await?)).await?;
+        let renewals = self.0.renewals().resume_vault(wanted).await?;
+        Ok(v1::ResumeVaultRenewalsResponse { renewals: Some(of_vault(renewals)) })
     }
 }

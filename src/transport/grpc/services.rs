@@ -142,6 +142,11 @@ service! {
         list_renewals: ListRenewalsRequest -> ListRenewalsResponse = list;
         pause_renewal: PauseRenewalRequest -> PauseRenewalResponse = pause;
         resume_renewal: ResumeRenewalRequest -> ResumeRenewalResponse = resume;
+        set_renewal_window: SetRenewalWindowRequest -> SetRenewalWindowResponse = set_window;
+        get_vault_renewals: GetVaultRenewalsRequest -> GetVaultRenewalsResponse = vault;
+        set_vault_renewal_window: SetVaultRenewalWindowRequest -> SetVaultRenewalWindowResponse = set_vault_window;
+        pause_vault_renewals: PauseVaultRenewalsRequest -> PauseVaultRenewalsResponse = pause_vault;
+        resume_vault_renewals: ResumeVaultRenewalsRequest -> ResumeVaultRenewalsResponse = resume_vault;
     }
 }
 

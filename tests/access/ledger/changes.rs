@@ -193,6 +193,12 @@ async fn renewals(server: &Server, name: &str) {
     client.pause_renewal(pause).await.unwrap();
     let resume = ResumeRenewalRequest { certificate_name: certificate_name(), ..Default::default() };
     client.resume_renewal(resume).await.unwrap();
+    let window =
+        SetRenewalWindowRequest { certificate_name: certificate_name(), window: "always".into(), ..Default::default() };
+    client.set_renewal_window(window).await.unwrap();
+    client.set_vault_renewal_window(SetVaultRenewalWindowRequest::default()).await.unwrap();
+    client.pause_vault_renewals(PauseVaultRenewalsRequest::default()).await.unwrap();
+    client.resume_vault_renewals(ResumeVaultRenewalsRequest::default()).await.unwrap();
     let renew = RenewCertificateRequest { certificate_name: certificate_name(), ..Default::default() };
     client.renew_certificate(renew).await.unwrap();
     server.issued(name).await;

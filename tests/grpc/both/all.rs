@@ -341,7 +341,7 @@ const NEVER_REFUSED: [&str; 5] = [
 ];
 
 /// Methods without a URI: there is nothing to compare them with.
-const WITHOUT_URI: [&str; 42] = [
+const WITHOUT_URI: [&str; 47] = [
     "CertificateService.ListPending",
     "CertificateService.WatchPending",
     "CertificateAdminService.CheckIssuer",
@@ -379,6 +379,11 @@ const WITHOUT_URI: [&str; 42] = [
     "RenewalService.ListRenewals",
     "RenewalService.PauseRenewal",
     "RenewalService.ResumeRenewal",
+    "RenewalService.SetRenewalWindow",
+    "RenewalService.GetVaultRenewals",
+    "RenewalService.SetVaultRenewalWindow",
+    "RenewalService.PauseVaultRenewals",
+    "RenewalService.ResumeVaultRenewals",
     // Played in `tests/grpc/installations.rs`.
     "InstallationService.ReportInstallation",
     "InstallationService.ListInstallations",

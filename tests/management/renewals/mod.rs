@@ -3,6 +3,7 @@
 mod asked_for;
 mod due;
 mod log;
+mod maintenance;
 mod meanwhile;
 mod retries;
 mod rules;
