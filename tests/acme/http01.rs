@@ -4,8 +4,10 @@ use crate::peers::{Pebble, PebbleOptions};
 use crate::play::{Play, input, order};
 use certmint::clock::SystemClock;
 use certmint::issuer::provider::{Health, Provider};
+use certmint::issuer::{Checkpoint, Step};
 use certmint::outbound::Request;
 use certmint::{clock::Clock, domain::PolicyInput};
+use std::time::Duration;
 
 async fn start(options: PebbleOptions, more: &[(&str, &str)]) -> (Pebble, Play) {
     let pebble = Pebble::start(options).await;
@@ -35,35 +37,43 @@ async fn a_common_name_that_is_a_host_name_is_ordered_too() {
     play.issue(&crate::play::order_for(policy)).await;
 }
 
+/// Debian's pebble 2.4 now and then stops answering for ever: it lets locks wait for each other where one order is made
+/// while names of others are validated.
 #[tokio::test]
 async fn one_account_serves_many_orders_at_once() {
-    let (_pebble, mut play) = start(PebbleOptions { nonce_rejects: 5, ..Default::default() }, &[]).await;
-    play.issue(&order(&["a0.example.com"])).await;
-    let engine = play.engine();
-    let (state, records, clock) = (play.state.clone(), play.records.clone(), play.clock.clone());
-    let one = |name: String| {
-        let (state, records, clock) = (state.clone(), records.clone(), clock.clone());
-        async move {
-            let order = order(&[&name]);
-            let mut at = certmint::issuer::Checkpoint::default();
-            for _ in 0..200 {
-                let Ok(progress) = engine.advance(&order, &state, &at).await else { continue };
-                assert!(progress.state.is_none());
-                records.map.lock().unwrap().extend(progress.publish.into_iter().map(|c| (c.key, c.key_authorization)));
-                match progress.step {
-                    certmint::issuer::Step::Pending { checkpoint, again, .. } => {
-                        at = checkpoint;
-                        crate::play::wait(&clock, again).await;
-                    }
-                    certmint::issuer::Step::Issued { .. } => return,
-                    other => panic!("{other:?}"),
-                }
-            }
-            panic!("{name} does not end");
+    for _ in 0..3 {
+        let (_pebble, mut play) = start(PebbleOptions { nonce_rejects: 5, ..Default::default() }, &[]).await;
+        play.issue(&order(&["a0.example.com"])).await;
+        let many = (1..=20).map(|number| issue(&play, format!("a{number}.example.com")));
+        if tokio::time::timeout(Duration::from_secs(120), futures_util::future::join_all(many)).await.is_ok() {
+            assert_eq!(play.orders(), 21);
+            return;
         }
-    };
-    futures_util::future::join_all((1..=20).map(|number| one(format!("a{number}.example.com")))).await;
-    assert_eq!(play.orders(), 21);
+        play.forget();
+        let alone = order(&["alone.example.com"]);
+        let answers = tokio::time::timeout(Duration::from_secs(60), play.issue(&alone)).await;
+        assert!(answers.is_err(), "pebble is well, and 20 orders at once did not end");
+    }
+    panic!("three times pebble stopped answering");
+}
+
+/// An order beside others, with what is common to them.
+async fn issue(play: &Play, name: String) {
+    let (order, mut at) = (order(&[&name]), Checkpoint::default());
+    for _ in 0..200 {
+        let Ok(progress) = play.engine().advance(&order, &play.state, &at).await else { continue };
+        assert!(progress.state.is_none());
+        play.records.map.lock().unwrap().extend(progress.publish.into_iter().map(|c| (c.key, c.key_authorization)));
+        match progress.step {
+            Step::Pending { checkpoint, again, .. } => {
+                at = checkpoint;
+                play.wait(again).await;
+            }
+            Step::Issued { .. } => return,
+            other => panic!("{other:?}"),
+        }
+    }
+    panic!("{name} does not end");
 }
 
 #[tokio::test]
