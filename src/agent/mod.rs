@@ -158,8 +158,10 @@ async fn pass_on(mut asked: mpsc::Receiver<Refresh>, reaches: Rc<[Reach]>) {
             (None, _) => "the configuration has no such certificate",
             (Some(_), Some(_)) => "several vaults have it: write VAULT/NAME",
             (Some(reach), None) => {
-                // A certificate that is busy answers later; with too many questions it answers none.
-                let _ = reach.refreshes.try_send(answer);
+                // A certificate that is busy answers later, but not too many.
+                let Err(refused) = reach.refreshes.try_send(answer) else { continue };
+                let problem = "too many refreshes of it are waiting: try again later".to_owned();
+                let _ = refused.into_inner().send(Answer::Problem(problem));
                 continue;
             }
         };
