@@ -30,7 +30,7 @@ use lane::{Lane, Reach};
 use rustix::fs::{FlockOperation, flock};
 use serde_json::json;
 use server::Server;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -91,6 +91,7 @@ async fn work(args: AgentRunArgs, options: ClientOptions) -> Result<Exit> {
         None => host_of_machine(),
     };
     let server = Rc::new(Server::new(&config, options));
+    all_distinct(&config, &server)?;
     let streams = streams(&config, &server);
     let status = config.state_dir().join("status.json");
     let board = Arc::new(Board::new(&host, server.address(), status, config.certificates.len(), streams.len()));
@@ -218,6 +219,22 @@ async fn at_once(lanes: Vec<Lane>, board: &Board, limit: Duration) -> Result<Exi
     }
     board.write();
     if all { Ok(Exit::Done) } else { Err(late(board, limit)) }
+}
+
+/// One that names the vault which is that of the others anyway would share a record with one of them.
+fn all_distinct(config: &AgentConfig, server: &Server) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for certificate in &config.certificates {
+        let vault = certificate.vault.as_deref().unwrap_or(server.vault());
+        if !seen.insert((vault.to_ascii_lowercase(), certificate.name.to_ascii_lowercase())) {
+            let message = format!(
+                "the certificate {} of the vault {vault} is there twice: give it several [[certificate.output]]",
+                certificate.name
+            );
+            return Err(Failure::usage(message));
+        }
+    }
+    Ok(())
 }
 
 fn lanes(config: &AgentConfig, server: &Rc<Server>, board: &Arc<Board>, host: &str) -> Vec<Lane> {
