@@ -67,7 +67,10 @@ async fn refresh(output: Output, config: &Path, name: &str) -> Result<Exit> {
     let config = AgentConfig::load(config).map_err(Failure::usage)?;
     let answer = control::ask(config.state_dir(), name).await.map_err(|error| {
         Failure::new(Exit::Unavailable, format!("no agent answers in {}: {error}", config.state_dir().display()))
-            .advise("is it running, with this configuration? start it with: certmint agent --config FILE")
+            .advise(
+                "is it running, with this configuration? start it with: certmint agent --config FILE; if systemd gives it \
+                 its folder, name that in the file: state_dir = \"/var/lib/certmint-agent\"",
+            )
             .boxed()
     })?;
     match answer {
