@@ -42,7 +42,7 @@ use stream::Stream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinSet, LocalSet};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Refreshes that wait for one certificate.
 const REFRESHES: usize = 8;
@@ -51,7 +51,7 @@ const REFRESHES: usize = 8;
 pub async fn run(args: AgentArgs, options: ClientOptions) -> ExitCode {
     let (output, verbose) = (Output::new(options.output), options.verbose);
     let ended = match args.command {
-        Some(AgentCommand::Refresh { name, config }) => refresh(output, &config, &name).await,
+        Some(AgentCommand::Refresh { name, config }) => refresh(output, &config, &name, options.timeout).await,
         None => LocalSet::new().run_until(work(args.run, options)).await,
     };
     match ended {
@@ -63,9 +63,19 @@ pub async fn run(args: AgentArgs, options: ClientOptions) -> ExitCode {
     }
 }
 
-async fn refresh(output: Output, config: &Path, name: &str) -> Result<Exit> {
+/// Without a limit it waits for as long as the check and the reload take.
+async fn refresh(output: Output, config: &Path, name: &str, limit: Option<Duration>) -> Result<Exit> {
     let config = AgentConfig::load(config).map_err(Failure::usage)?;
-    let answer = control::ask(config.state_dir(), name).await.map_err(|error| {
+    let asked = control::ask(config.state_dir(), name);
+    let answered = match limit {
+        Some(limit) => timeout(limit, asked).await.map_err(|_| {
+            Failure::timed_out("no answer from the agent", limit)
+                .advise("its check or its reload may take longer: see status.json in its folder")
+                .boxed()
+        })?,
+        None => asked.await,
+    };
+    let answer = answered.map_err(|error| {
         Failure::new(Exit::Unavailable, format!("no agent answers in {}: {error}", config.state_dir().display()))
             .advise(
                 "is it running, with this configuration? start it with: certmint agent --config FILE; if systemd gives it \
