@@ -4,14 +4,17 @@
 use super::config::SignalConfig;
 use crate::regular_file;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::time::timeout;
 
 /// How much is kept of what a program printed: its end.
 const MAX_SAID: usize = 500;
+/// For reading what a program printed that has ended.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// A pid file is a number.
 const MAX_PID_FILE: u64 = 64;
 
@@ -29,10 +32,10 @@ pub(super) async fn run(argv: &[String], limit: Duration, facts: &[(&str, &str)]
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
     let mut child = command.spawn().map_err(|error| format!("{program} cannot be started: {error}"))?;
-    let group = Group(child.id());
-    let ended = timeout(limit, end(&mut child)).await;
-    let (status, said) = match ended {
-        Ok(Ok(ended)) => ended,
+    let (group, said) = (Group(child.id()), Said::default());
+    let reading = child.stderr.take().map(|stderr| tokio::spawn(keep_end(stderr, Arc::clone(&said))));
+    let status = match timeout(limit, child.wait()).await {
+        Ok(Ok(status)) => status,
         Ok(Err(error)) => return Err(format!("{program} cannot be waited for: {error}")),
         Err(_) => return Err(format!("{program} did not end within {} s, and was killed", limit.as_secs_f64())),
     };
@@ -40,28 +43,31 @@ pub(super) async fn run(argv: &[String], limit: Duration, facts: &[(&str, &str)]
     if status.success() {
         return Ok(());
     }
+    if let Some(reading) = reading {
+        // What it printed is in the pipe by now, but what it left running may hold that open for ever.
+        let _ = timeout(LAST_WORDS, reading).await;
+    }
+    let said = line(&said.lock().unwrap_or_else(PoisonError::into_inner));
     Err(if said.is_empty() { format!("{program}: {status}") } else { format!("{program}: {status}: {said}") })
 }
 
-async fn end(child: &mut Child) -> std::io::Result<(ExitStatus, String)> {
-    let stderr = child.stderr.take();
-    let (status, said) = tokio::join!(child.wait(), async {
-        match stderr {
-            Some(stderr) => tail(stderr).await,
-            None => String::new(),
-        }
-    });
-    Ok((status?, said))
+/// The end of what a program printed, in bounded memory.
+type Said = Arc<Mutex<Vec<u8>>>;
+
+/// Reads on after the program has ended: a daemon that it started would be killed by writing to a pipe without a reader.
+async fn keep_end(mut from: impl AsyncRead + Unpin, said: Said) {
+    let mut buffer = [0; 1024];
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        let mut kept = said.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend_from_slice(buffer.get(..count).unwrap_or_default());
+        let more = kept.len().saturating_sub(MAX_SAID);
+        kept.drain(..more);
+    }
 }
 
-/// The end of what is read, in bounded memory, without what would change a terminal or a log line.
-async fn tail(mut from: impl AsyncRead + Unpin) -> String {
-    let (mut kept, mut buffer) = (Vec::new(), [0; 1024]);
-    while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        kept.extend_from_slice(buffer.get(..count).unwrap_or_default());
-        kept.drain(..kept.len().saturating_sub(MAX_SAID));
-    }
-    let text = String::from_utf8_lossy(&kept);
+/// Without what would change a terminal or a log line.
+fn line(said: &[u8]) -> String {
+    let text = String::from_utf8_lossy(said);
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().filter(|c| !c.is_control()).collect()
 }
 
@@ -152,6 +158,17 @@ mod tests {
             }
         }
         panic!("the program behind it goes on");
+    }
+
+    #[tokio::test]
+    async fn what_a_program_leaves_running_goes_on_and_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pid_file = folder.path().join("pid");
+        // It has the standard error of the program.
+        let script = format!("sleep 1000 & echo $! > '{}'", pid_file.display());
+        run(&argv(&["sh", "-c", &script]), Duration::from_secs(60), &[]).await.unwrap();
+        let pid = std::fs::read_to_string(&pid_file).unwrap().trim().parse().unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).expect("it was still running");
     }
 
     #[test]

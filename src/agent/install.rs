@@ -50,13 +50,23 @@ impl Installer {
         self.file.save(&self.kept).map_err(|error| format!("cannot write {shown}: {error}"))
     }
 
-    /// Finishes or undoes what was begun before a crash.
+    /// Finishes or undoes what was begun before a crash. Places that the configuration no longer names may be gone for good:
+    /// nothing waits for them.
     pub(super) async fn recover(&mut self) -> Result<Option<Outcome>, String> {
-        if self.kept.doing.is_none() {
-            return Ok(None);
-        }
+        let Some(doing) = &self.kept.doing else { return Ok(None) };
+        let is_of_now = doing.next.plan == plan::plan_of(&self.config);
         info!(certificate = self.config.name, "an installation was interrupted; it goes on");
-        self.finish().await.map(Some)
+        let problem = match self.finish().await {
+            Err(problem) if !is_of_now && self.kept.doing.is_some() => problem,
+            ended => return ended.map(Some),
+        };
+        let doing = self.kept.doing.take();
+        if let Err(unsaved) = self.save() {
+            self.kept.doing = doing;
+            return Err(unsaved);
+        }
+        warn!(certificate = self.config.name, problem, "what an earlier configuration began cannot be finished");
+        Ok(None)
     }
 
     /// Whether this version is in all files that the configuration names, as it was written.

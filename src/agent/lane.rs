@@ -185,7 +185,7 @@ impl Lane {
         }
         if self.installer.config().outputs.iter().any(OutputConfig::has_key) {
             let key = self.server.key(&self.vault, &name, &material.version).await;
-            material.key = Some(key.map_err(|failure| failure.message)?);
+            material = material.with_key(key.map_err(|failure| failure.message)?)?;
         }
         let outcome = self.installer.install(&material).await;
         let counted = match &outcome {

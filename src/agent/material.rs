@@ -2,7 +2,7 @@
 
 use super::config::OutputConfig;
 use crate::cli::pem;
-use crate::keys::export::{Exported, as_pem, as_protected_pkcs12, key_as_pem};
+use crate::keys::export::{Exported, as_pem, as_protected_pkcs12, is_pair, key_as_pem};
 use crate::regular_file;
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -68,6 +68,17 @@ impl Form {
 }
 
 impl Material {
+    /// With its key.
+    ///
+    /// # Errors
+    /// It is the key of another certificate: no program could use the two.
+    pub(super) fn with_key(self, key: Zeroizing<Vec<u8>>) -> Result<Self, String> {
+        if is_pair(&self.leaf, &key) {
+            return Ok(Self { key: Some(key), ..self });
+        }
+        Err(format!("the key that the server hands out is not that of version {} of {}", self.version, self.name))
+    }
+
     /// The bytes of a file.
     ///
     /// # Errors
@@ -107,4 +118,28 @@ fn password(file: Option<&Path>) -> Result<Zeroizing<String>, String> {
     let line =
         line.filter(|line| !line.is_empty()).ok_or_else(|| format!("{shown} has no password in its first line"))?;
     Ok(Zeroizing::new(line.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_another_certificate_is_refused() {
+        let (own, other) = (rcgen::KeyPair::generate().unwrap(), rcgen::KeyPair::generate().unwrap());
+        let leaf = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&own).unwrap();
+        let material = || Material {
+            name: "web".to_owned(),
+            version: "0".repeat(32),
+            not_after: 0,
+            leaf: leaf.der().to_vec(),
+            chain: Vec::new(),
+            key: None,
+        };
+        let own = Zeroizing::new(own.serialize_der());
+        assert_eq!(material().with_key(own.clone()).ok().unwrap().key.unwrap(), own);
+        let problem = material().with_key(Zeroizing::new(other.serialize_der())).err().unwrap();
+        assert!(problem.contains("is not that of version 0000") && problem.ends_with("of web"), "{problem}");
+        assert!(material().with_key(Zeroizing::new(b"no key".to_vec())).is_err());
+    }
 }

@@ -30,7 +30,7 @@ use lane::{Lane, Reach};
 use rustix::fs::{FlockOperation, flock};
 use serde_json::json;
 use server::Server;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -42,7 +42,7 @@ use stream::Stream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinSet, LocalSet};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Refreshes that wait for one certificate.
 const REFRESHES: usize = 8;
@@ -51,7 +51,7 @@ const REFRESHES: usize = 8;
 pub async fn run(args: AgentArgs, options: ClientOptions) -> ExitCode {
     let (output, verbose) = (Output::new(options.output), options.verbose);
     let ended = match args.command {
-        Some(AgentCommand::Refresh { name, config }) => refresh(output, &config, &name).await,
+        Some(AgentCommand::Refresh { name, config }) => refresh(output, &config, &name, options.timeout).await,
         None => LocalSet::new().run_until(work(args.run, options)).await,
     };
     match ended {
@@ -63,11 +63,24 @@ pub async fn run(args: AgentArgs, options: ClientOptions) -> ExitCode {
     }
 }
 
-async fn refresh(output: Output, config: &Path, name: &str) -> Result<Exit> {
+/// Without a limit it waits for as long as the check and the reload take.
+async fn refresh(output: Output, config: &Path, name: &str, limit: Option<Duration>) -> Result<Exit> {
     let config = AgentConfig::load(config).map_err(Failure::usage)?;
-    let answer = control::ask(config.state_dir(), name).await.map_err(|error| {
+    let asked = control::ask(config.state_dir(), name);
+    let answered = match limit {
+        Some(limit) => timeout(limit, asked).await.map_err(|_| {
+            Failure::timed_out("no answer from the agent", limit)
+                .advise("its check or its reload may take longer: see status.json in its folder")
+                .boxed()
+        })?,
+        None => asked.await,
+    };
+    let answer = answered.map_err(|error| {
         Failure::new(Exit::Unavailable, format!("no agent answers in {}: {error}", config.state_dir().display()))
-            .advise("is it running, with this configuration? start it with: certmint agent --config FILE")
+            .advise(
+                "is it running, with this configuration? start it with: certmint agent --config FILE; if systemd gives it \
+                 its folder, name that in the file: state_dir = \"/var/lib/certmint-agent\"",
+            )
             .boxed()
     })?;
     match answer {
@@ -91,6 +104,7 @@ async fn work(args: AgentRunArgs, options: ClientOptions) -> Result<Exit> {
         None => host_of_machine(),
     };
     let server = Rc::new(Server::new(&config, options));
+    all_distinct(&config, &server)?;
     let streams = streams(&config, &server);
     let status = config.state_dir().join("status.json");
     let board = Arc::new(Board::new(&host, server.address(), status, config.certificates.len(), streams.len()));
@@ -158,8 +172,10 @@ async fn pass_on(mut asked: mpsc::Receiver<Refresh>, reaches: Rc<[Reach]>) {
             (None, _) => "the configuration has no such certificate",
             (Some(_), Some(_)) => "several vaults have it: write VAULT/NAME",
             (Some(reach), None) => {
-                // A certificate that is busy answers later; with too many questions it answers none.
-                let _ = reach.refreshes.try_send(answer);
+                // A certificate that is busy answers later, but not too many.
+                let Err(refused) = reach.refreshes.try_send(answer) else { continue };
+                let problem = "too many refreshes of it are waiting: try again later".to_owned();
+                let _ = refused.into_inner().send(Answer::Problem(problem));
                 continue;
             }
         };
@@ -216,6 +232,22 @@ async fn at_once(lanes: Vec<Lane>, board: &Board, limit: Duration) -> Result<Exi
     }
     board.write();
     if all { Ok(Exit::Done) } else { Err(late(board, limit)) }
+}
+
+/// One that names the vault which is that of the others anyway would share a record with one of them.
+fn all_distinct(config: &AgentConfig, server: &Server) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for certificate in &config.certificates {
+        let vault = certificate.vault.as_deref().unwrap_or(server.vault());
+        if !seen.insert((vault.to_ascii_lowercase(), certificate.name.to_ascii_lowercase())) {
+            let message = format!(
+                "the certificate {} of the vault {vault} is there twice: give it several [[certificate.output]]",
+                certificate.name
+            );
+            return Err(Failure::usage(message));
+        }
+    }
+    Ok(())
 }
 
 fn lanes(config: &AgentConfig, server: &Rc<Server>, board: &Arc<Board>, host: &str) -> Vec<Lane> {

@@ -4,12 +4,16 @@ use super::config::{CertificateConfig, OutputConfig};
 use super::kept::Installed;
 use super::material::{FORMS, Material};
 use super::swap::{NewFile, Swap};
+use crate::domain::text::hex;
 use crate::keys::digest::fingerprint;
+use crate::regular_file;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const SECRET_MODE: u32 = 0o600;
 const PUBLIC_MODE: u32 = 0o644;
+/// More than any file that is written: an answer of the server is smaller, even as text.
+const MAX_WRITTEN: u64 = 64 * 1024 * 1024;
 
 /// What was written beside the present files, in the order in which it is put in its places.
 pub(super) struct Staged {
@@ -99,7 +103,8 @@ pub(super) fn is_intact(installed: &Installed) -> bool {
         if is_link {
             return std::fs::read_link(path).is_ok_and(|to| target(&to) == *digest);
         }
-        std::fs::read(path).is_ok_and(|bytes| {
+        // Whatever stands there by now: a pipe would keep all certificates waiting.
+        regular_file::read(path, MAX_WRITTEN).is_ok_and(|(bytes, _)| {
             let bytes = zeroize::Zeroizing::new(bytes);
             hex(&fingerprint(&bytes)) == *digest
         })
@@ -115,6 +120,24 @@ fn unwritable(path: &Path, error: &std::io::Error) -> String {
     format!("cannot write {}: {error}", path.display())
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_file_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, pipe) = (folder.path().join("file"), folder.path().join("pipe"));
+        std::fs::write(&file, "content").unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let installed = |path: PathBuf| Installed {
+            version: String::new(),
+            not_after: 0,
+            since: 0,
+            plan: String::new(),
+            files: BTreeMap::from([(path, hex(&fingerprint(b"content")))]),
+        };
+        assert!(is_intact(&installed(file)));
+        assert!(!is_intact(&installed(pipe)));
+    }
 }

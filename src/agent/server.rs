@@ -7,6 +7,7 @@ use super::material::Material;
 use crate::cli::ClientOptions;
 use crate::cli::connection::{Certificates, Client, Installations, Repeat, Secrets, Session};
 use crate::cli::failure::{Exit, Failure, Result};
+use crate::domain::Version;
 use crate::proto::v1::secret::Content;
 use crate::proto::v1::{GetCertificateRequest, GetSecretRequest, InstallationState, ReportInstallationRequest};
 use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
@@ -123,10 +124,11 @@ impl Server {
         if attributes.enabled == Some(false) {
             return Err(Failure::new(Exit::Conflict, format!("the newest version of {name} is disabled")).boxed());
         }
+        let version = version(&found.certificate_version)?;
         let milliseconds = |time: prost_types::Timestamp| time.seconds.saturating_mul(1000);
         Ok(Some(Material {
             name: name.to_owned(),
-            version: found.certificate_version,
+            version,
             not_after: attributes.expires.map_or(0, milliseconds),
             leaf: found.cer.to_vec(),
             chain: found.chain.iter().map(|der| der.to_vec()).collect(),
@@ -178,6 +180,26 @@ impl Server {
             Err(_) => Err(Failure::new(Exit::Error, format!("the server hands out no key of {name}"))
                 .advise("its policy must say exportable, and its key must not be the caller's own; or name outputs without key")
                 .boxed()),
+        }
+    }
+}
+
+/// A version as it is written: it becomes the name of a folder, and that is nobody's to choose.
+fn version(text: &str) -> Result<String> {
+    let version = Version::parse(text).map_err(|_| Failure::incomplete_answer("version"))?;
+    Ok(version.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_no_path() {
+        let digits = "0123456789abcdef".repeat(2);
+        assert_eq!(version(&digits.to_uppercase()).ok(), Some(digits));
+        for bad in ["", "../../etc", "/etc", "current", "."] {
+            assert!(version(bad).is_err(), "{bad}");
         }
     }
 }

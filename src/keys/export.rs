@@ -1,6 +1,6 @@
 //! A certificate as a secret: PKCS #12 or PEM, with its private key if it is exportable.
 
-use super::{pem, pkcs12};
+use super::{pem, pkcs12, public_half};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
@@ -28,6 +28,11 @@ pub fn as_protected_pkcs12(exported: Exported<'_>, key: &[u8], password: &str) -
     let Exported { name, leaf, chain } = exported;
     let certificates: Vec<&[u8]> = std::iter::once(leaf).chain(chain.iter().map(Vec::as_slice)).collect();
     pkcs12::write_protected(key, &certificates, name, password).ok()
+}
+
+/// Whether a key (PKCS #8) is that of a certificate (both DER).
+pub fn is_pair(leaf: &[u8], key: &[u8]) -> bool {
+    public_half::of_certificate(leaf).is_some_and(|public| public_half::belongs(key, &public))
 }
 
 /// A key in PKCS #8 as PEM.

@@ -6,7 +6,8 @@ use const_oid::db::rfc5912::{ID_EC_PUBLIC_KEY, RSA_ENCRYPTION};
 use der::Decode;
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
-/// `pkcs8` was sealed by this server, so its own public part is believed; `public_key` is a SubjectPublicKeyInfo.
+/// `pkcs8` was sealed by this server, or comes from one, so its own public part is believed; `public_key` is a
+/// SubjectPublicKeyInfo.
 pub(super) fn belongs(pkcs8: &[u8], public_key: &[u8]) -> bool {
     let Ok(public) = SubjectPublicKeyInfoRef::from_der(public_key) else { return false };
     let Some(bits) = public.subject_public_key.as_bytes() else { return false };

@@ -116,4 +116,10 @@ async fn a_configuration_that_cannot_work_is_refused_in_words() {
     let ended = world.cli(&["agent"]);
     assert_eq!(ended.status.code(), Some(2));
     assert!(text(&ended).contains("line 3, column 1, certificates: unknown field"), "{}", text(&ended));
+    // Of the same vault, which one of them names.
+    let other = SMALL.replace("name = 'web'", "name = 'WEB'\nvault = 'team-a'").replace("'web.", "'other.");
+    world.configure(&format!("vault = 'team-a'\n{SMALL}{other}"));
+    let ended = world.cli(&["agent", "--once"]);
+    assert_eq!(ended.status.code(), Some(2), "{}", text(&ended));
+    assert!(text(&ended).contains("WEB of the vault team-a is there twice"), "{}", text(&ended));
 }

@@ -106,6 +106,23 @@ async fn a_kill_while_the_check_runs_is_finished_or_undone_without_the_server() 
     }
 }
 
+#[tokio::test]
+async fn places_that_are_gone_do_not_keep_those_of_another_configuration_waiting() {
+    let mut world = World::start().await;
+    world.configure(&CHECKED.replace("\"tree\"", "\"gone/tree\""));
+    world.start_agent();
+    until("the check runs", || async { world.read("checks") == "x\n" }).await;
+    world.stop_agent();
+    std::fs::remove_dir_all(world.file("gone")).unwrap();
+    std::fs::write(world.file("gone"), "").unwrap();
+    std::fs::write(world.file("go"), "").unwrap();
+    world.configure(CHECKED);
+    world.start_agent();
+    world.installed("web").await;
+    let tree = world.file("tree/current");
+    assert_eq!(pair(&tree.join("fullchain.pem"), &tree.join("key.pem")).unwrap(), world.leaf("web"));
+}
+
 /// Without its key, which may be on its way.
 fn leaf_of(chain: &std::path::Path) -> Option<Vec<u8>> {
     use rustls::pki_types::{CertificateDer, pem::PemObject};

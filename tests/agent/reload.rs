@@ -125,3 +125,18 @@ async fn a_refresh_installs_again_and_says_what_is_wrong() {
     let none = world.cli(&["agent", "refresh", "web"]);
     assert!(text(&none).contains("no agent answers") && none.status.code() == Some(7), "{}", text(&none));
 }
+
+#[tokio::test]
+async fn a_refresh_waits_no_longer_than_it_is_told() {
+    let world = World::with_agent(&with(
+        "timeout = '2m'\nonly_if = ['sh', '-c', 'echo x >> FOLDER/checks; until test -e FOLDER/go; do sleep 0.05; done']",
+    ))
+    .await;
+    until("the check runs", || async { world.read("checks") == "x\n" }).await;
+    let late = world.cli(&["agent", "refresh", "web", "--timeout", "1s"]);
+    // Before anything is asserted: it would go on for long.
+    std::fs::write(world.file("go"), "").unwrap();
+    assert_eq!(late.status.code(), Some(7), "{}", text(&late));
+    assert!(text(&late).contains("no answer from the agent after 1s"), "{}", text(&late));
+    world.installed("web").await;
+}
