@@ -6,7 +6,7 @@ use crate::permit::{ask, permit};
 use certmint::domain::{IssuerInput, IssuerName, PolicyInput, RevocationReason, Serial};
 use certmint::issuer::provider::Progress;
 use certmint::issuer::{Checkpoint, Step};
-use certmint::service::{CreateRequest, RevokeRequest, RevokeWhich, Service, ServiceOptions};
+use certmint::service::{CreateRequest, MergeRequest, PendingRef, RevokeRequest, RevokeWhich, Service, ServiceOptions};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -151,4 +151,23 @@ async fn a_key_that_is_reported_while_a_version_is_stored_takes_the_version_out_
     assert!(harness.store.took_place());
     let held = ask!(harness.service, certificates.certificate((vault(), named("held")))).unwrap();
     assert!(!held.issued.unwrap().enabled);
+}
+
+#[tokio::test]
+async fn a_key_that_is_reported_while_its_certificate_is_merged_takes_the_version_out_of_use() {
+    let harness = with_ca().await;
+    let (csr, signed) = own_key();
+    ask!(harness.service, creations.create(with_request("web", "corp", &csr))).unwrap();
+    harness.work().await;
+    let (_, serial) = logged(&harness).await;
+    let made = ask!(harness.service, creations.create(with_request("held", "Unknown", &csr))).unwrap();
+    let place = format!("versions/default/held/{}", made.operation.version);
+    harness.store.before_commit_of(&place, revoke(harness.service.clone(), serial));
+    let wanted = PendingRef { vault: vault(), name: named("held"), request_id: None };
+    let request = MergeRequest { wanted, x5c: vec![signed], enabled: None, tags: None };
+    let merged = ask!(harness.service, pending.merge(request)).unwrap();
+    assert!(harness.store.took_place());
+    assert!(!merged.issued.unwrap().enabled, "what is answered");
+    let held = ask!(harness.service, certificates.certificate((vault(), named("held")))).unwrap();
+    assert!(!held.issued.unwrap().enabled, "what is stored");
 }

@@ -40,11 +40,8 @@ impl Certificates {
         let mut disabled = Vec::new();
         for version in versions.iter_mut().filter(|version| version.enabled) {
             if self.is_compromised(&version.cer.0).await? {
-                version.enabled = false;
+                take_out_of_use(version, entry);
                 disabled.push(version.version);
-                if entry.latest == Some(version.version) {
-                    entry.summary = Some(VersionSummary::of(version, chain::thumbprint(&version.cer.0)));
-                }
             }
         }
         Ok(disabled)
@@ -76,11 +73,8 @@ async fn disable(context: &Context, vault: &VaultName, name: &CertificateName, v
             return Ok(Some(()));
         };
         let now = context.now();
-        certificate.enabled = false;
         certificate.updated = now;
-        if entry.latest == Some(version) {
-            entry.summary = Some(VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0)));
-        }
+        take_out_of_use(&mut certificate, &mut entry);
         entry.updated = now;
         let mut batch = Batch::default();
         batch.puts.push(context.records.replace(&record, &certificate, None)?);
@@ -94,7 +88,8 @@ async fn disable(context: &Context, vault: &VaultName, name: &CertificateName, v
 pub(in crate::service) async fn disable_if_reported(
     context: &Context,
     log: &IssuedLog,
-    made: &Certificate,
+    made: &mut Certificate,
+    entry: &mut CertificateEntry,
 ) -> Result<()> {
     if !made.enabled {
         return Ok(());
@@ -102,6 +97,15 @@ pub(in crate::service) async fn disable_if_reported(
     let Some(content) = content_of(&made.cer.0) else { return Ok(()) };
     if log.is_compromised(&content.key).await? {
         disable(context, &made.vault, &made.name, made.version).await?;
+        take_out_of_use(made, entry);
     }
     Ok(())
+}
+
+/// The version is not enabled any more, and its entry says so where it is the newest.
+fn take_out_of_use(version: &mut Certificate, entry: &mut CertificateEntry) {
+    version.enabled = false;
+    if entry.latest == Some(version.version) {
+        entry.summary = Some(VersionSummary::of(version, chain::thumbprint(&version.cer.0)));
+    }
 }

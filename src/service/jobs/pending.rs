@@ -130,7 +130,7 @@ impl Jobs {
                 let now = self.context.now();
                 pending.operation = before.clone().apply(Event::Issued, now)?;
                 // Deleted meanwhile: there is nothing to complete.
-                let Some(completion) = self.pending.completion(record, pending, chain, asks, now).await? else {
+                let Some(mut completion) = self.pending.completion(record, pending, chain, asks, now).await? else {
                     return Ok(false);
                 };
                 let mut batch = completion.batch;
@@ -141,7 +141,8 @@ impl Jobs {
                 self.cas.log.count(logged.filter(|_| saved));
                 self.renewals.count(&completion.pending.operation, saved);
                 if saved {
-                    disable_if_reported(&self.context, &self.cas.log, &completion.certificate).await?;
+                    let (made, entry) = (&mut completion.certificate, &mut completion.entry);
+                    disable_if_reported(&self.context, &self.cas.log, made, entry).await?;
                 }
                 Ok(saved)
             }
