@@ -2,6 +2,7 @@
 //! published before the CA is asked to validate.
 
 use super::problem::{Failure, Place};
+use super::responder::MAX_TOKEN;
 use super::state::{Answer, DnsRecord, Method, OpenOrder, Phase};
 use super::steps::{Run, Stop};
 use super::wire::{self, AuthorizationStatus};
@@ -80,8 +81,9 @@ impl Run<'_> {
         let challenge = authorization.challenges.iter().find(|challenge| challenge.kind == method.name());
         let token = challenge.map(|challenge| challenge.token.clone().unwrap_or_default());
         let fits = |token: &String| {
-            // The token becomes a path (section 8.3); dns-persist-01 has none.
+            // The token becomes a path (section 8.3) and the key of a record; dns-persist-01 has none.
             (method == Method::DnsPersist01 || !token.is_empty())
+                && token.len() <= MAX_TOKEN
                 && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
         };
         let (Some(challenge), Some(token)) = (challenge, token.filter(fits)) else {
