@@ -99,6 +99,16 @@ fn identifier(text: &str) -> Option<Identifier> {
     (host.contains('.') && host.len() <= 253 && host.split('.').all(label)).then_some(Identifier { kind: "dns", value })
 }
 
+/// Whether a CA may ask for a proof of this name: it is one of the order's, or a domain above one.
+pub(super) fn is_proved_for(ordered: &[Identifier], name: &str) -> bool {
+    let Some(Identifier { value, .. }) = identifier(name) else { return false };
+    ordered.iter().any(|one| {
+        let host = one.value.strip_prefix("*.").unwrap_or(&one.value);
+        let is_below = || host.strip_suffix(value.as_str()).is_some_and(|below| below.ends_with('.'));
+        host == value.as_str() || (one.kind == "dns" && is_below())
+    })
+}
+
 /// Whether a certificate (DER) has this common name as its issuer.
 pub(super) fn issued_by(certificate: &[u8], wanted: &str) -> bool {
     use der::Decode;
@@ -111,6 +121,19 @@ pub(super) fn issued_by(certificate: &[u8], wanted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_an_order_are_proved_and_no_others() {
+        let ordered: Vec<Identifier> =
+            ["www.example.com", "*.shop.example", "2001:db8::1"].into_iter().filter_map(identifier).collect();
+        assert_eq!(ordered.len(), 3);
+        for name in ["WWW.example.com", "example.com", "shop.example", "2001:DB8:0::1"] {
+            assert!(is_proved_for(&ordered, name), "{name}");
+        }
+        for name in ["other.example", "a.www.example.com", "ple.com", "2001:db8::2", "-v", "www.example.com\n", ""] {
+            assert!(!is_proved_for(&ordered, name), "{name}");
+        }
+    }
 
     #[test]
     fn host_names_and_addresses_are_identifiers_and_nothing_else() {

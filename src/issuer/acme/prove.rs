@@ -1,10 +1,13 @@
 //! Validating the names of an order (RFC 8555 section 7.5): a challenge response for each pending authorization,
 //! published before the CA is asked to validate.
 
+use super::names;
 use super::problem::{Failure, Place};
+use super::responder::MAX_TOKEN;
 use super::state::{Answer, DnsRecord, Method, OpenOrder, Phase};
 use super::steps::{Run, Stop};
 use super::wire::{self, AuthorizationStatus};
+use crate::domain::text;
 use crate::issuer::FailureClass;
 use crate::issuer::IssuerError;
 use crate::issuer::dns::{self, Persistent, Seen};
@@ -77,11 +80,19 @@ impl Run<'_> {
     fn answer(&self, url: &str, authorization: wire::Authorization) -> Result<Answer, Stop> {
         let method = self.state.settings.method;
         let domain = authorization.identifier.value.to_ascii_lowercase();
+        // It is handed to DNS services and programs, with the rights of this server.
+        let ordered = names::identifiers(&self.order.policy, method).unwrap_or_default();
+        if !names::is_proved_for(&ordered, &domain) {
+            let shown = text::shown(&domain);
+            let text = format!("The CA wants a proof of {shown}, which is none of the names of the order.");
+            return Err(Stop::Port(IssuerError::Misconfigured { source: text.into() }));
+        }
         let challenge = authorization.challenges.iter().find(|challenge| challenge.kind == method.name());
         let token = challenge.map(|challenge| challenge.token.clone().unwrap_or_default());
         let fits = |token: &String| {
-            // The token becomes a path (section 8.3); dns-persist-01 has none.
+            // The token becomes a path (section 8.3) and the key of a record; dns-persist-01 has none.
             (method == Method::DnsPersist01 || !token.is_empty())
+                && token.len() <= MAX_TOKEN
                 && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
         };
         let (Some(challenge), Some(token)) = (challenge, token.filter(fits)) else {

@@ -18,6 +18,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 const PATH: &str = "/.well-known/acme-challenge/";
 const FILE: &str = "/.well-known/pki-validation/fileauth.txt";
+/// The longest token that is answered. Those of CAs have about 43 characters.
+pub(super) const MAX_TOKEN: usize = 200;
 /// Connections at once. Anybody may open one: a peer above its share, or at the limit the one with the most, loses its
 /// oldest one. A CA asks from a few addresses, with one short connection for each name.
 const LIMITS: PeerLimits = PeerLimits { most: 1024, share: 64, grace: Duration::from_millis(500) };
@@ -72,7 +74,7 @@ async fn connection(stream: TcpStream, lookup: Arc<dyn Lookup>) -> hyper::Result
 async fn answer<B>(request: &Request<B>, lookup: &dyn Lookup) -> Response<Full<Bytes>> {
     let (method, path) = (request.method(), request.uri().path());
     let token = path.strip_prefix(PATH).filter(|token| {
-        (1..=200).contains(&token.len())
+        (1..=MAX_TOKEN).contains(&token.len())
             && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     });
     let found = match (token, host(request)) {

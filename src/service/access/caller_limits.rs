@@ -14,7 +14,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const AT_ONCE: u32 = 6;
 
 /// Requests of one principal in a minute, on each replica. A sixth of that may come at once. What is above is answered 429
-/// with `Retry-After`; what is refused for other reasons does not count.
+/// with `Retry-After`; what no grant allows does not count.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CallerLimits {

@@ -1,6 +1,7 @@
 //! Importing a certificate that was made elsewhere, with its key.
 
 use super::Certificates;
+use super::compromised::disable_if_reported;
 use super::view::CertificateView;
 use crate::domain::access::Requested;
 use crate::domain::pending::{Transition, TransitionKind};
@@ -116,7 +117,7 @@ impl Certificates {
 
     async fn commit_import(
         &self,
-        certificate: Certificate,
+        mut certificate: Certificate,
         policy: Policy,
         before: Option<(Record, CertificateEntry)>,
         pending: Option<(Record, PendingRecord)>,
@@ -127,7 +128,7 @@ impl Certificates {
         batch.puts.push(self.context.records.put(&key::version(vault, name, version), None, &certificate, None)?);
         let summary = Some(VersionSummary::of(&certificate, chain::thumbprint(&certificate.cer.0)));
         let (there, before) = before.unzip();
-        let entry = match before {
+        let mut entry = match before {
             Some(entry) => CertificateEntry {
                 policy,
                 tags: certificate.tags.clone().or(entry.tags),
@@ -161,6 +162,9 @@ impl Certificates {
             batch.deletes.push(Delete { key: record.key, expected: record.revision });
         }
         let committed = self.context.try_commit(batch).await?;
+        if committed.is_some() {
+            disable_if_reported(&self.context, &self.deletions.log, &mut certificate, &mut entry).await?;
+        }
         let recovery = self.context.recovery(&certificate.vault);
         Ok(committed.map(|_| CertificateView::issued(certificate, entry, false).with(recovery)))
     }

@@ -13,6 +13,7 @@ mod update;
 mod view;
 
 pub(crate) use backup::reads_a_backup;
+pub(super) use compromised::disable_if_reported;
 pub(super) use create::Renewing;
 pub use create::{CreateRequest, Created, Creations};
 pub use deleted::DeletedView;

@@ -10,6 +10,7 @@ use crate::issuer::FailureClass;
 use crate::keys::{Caller, Work, chain};
 use crate::service::access::Mode;
 use crate::service::ca::Ended;
+use crate::service::certificates::disable_if_reported;
 use crate::service::issuers::{Asked, CaWindows, Outcome, failure, serial_revoked, waits};
 use crate::service::pending::updated;
 use crate::service::records::{PendingRecord, key};
@@ -113,6 +114,15 @@ impl Jobs {
                         .end(record, pending, Event::Failed(serial_revoked()), self.context.now(), beside)
                         .await;
                 }
+                // An order that a CA has already goes on after the report of its key. What this server signs itself was
+                // looked at just before.
+                if pending.enabled
+                    && pending.intent.is_none()
+                    && self.cas.log.requests_compromised(&before.csr.0).await?
+                {
+                    tracing::warn!(vault = %before.vault, certificate = %before.certificate, request_id = %before.request_id, "the key of a version was reported as compromised while its CA had the order: it is disabled");
+                    pending.enabled = false;
+                }
                 self.issuing.authorities.note_expiry(&before, &chain).await?;
                 // A CA of this server has no window.
                 let asks = pending.intent.is_none()
@@ -120,7 +130,7 @@ impl Jobs {
                 let now = self.context.now();
                 pending.operation = before.clone().apply(Event::Issued, now)?;
                 // Deleted meanwhile: there is nothing to complete.
-                let Some(completion) = self.pending.completion(record, pending, chain, asks, now).await? else {
+                let Some(mut completion) = self.pending.completion(record, pending, chain, asks, now).await? else {
                     return Ok(false);
                 };
                 let mut batch = completion.batch;
@@ -130,6 +140,10 @@ impl Jobs {
                 let saved = self.context.try_commit(batch).await?.is_some();
                 self.cas.log.count(logged.filter(|_| saved));
                 self.renewals.count(&completion.pending.operation, saved);
+                if saved {
+                    let (made, entry) = (&mut completion.certificate, &mut completion.entry);
+                    disable_if_reported(&self.context, &self.cas.log, made, entry).await?;
+                }
                 Ok(saved)
             }
             Err(problem) => {

@@ -12,7 +12,7 @@ use crate::domain::{
 use crate::keys::chain::{self, OrderedChain};
 use crate::keys::{self, Work};
 use crate::service::access::{Permit, Target};
-use crate::service::certificates::CertificateView;
+use crate::service::certificates::{CertificateView, disable_if_reported};
 use crate::service::records::{PendingRecord, key};
 use crate::service::retry::retry;
 use crate::store::{Batch, Record};
@@ -84,10 +84,16 @@ impl PendingOperations {
                 tags: request.tags.clone().or(pending.tags),
                 ..pending
             };
-            let Some(completion) = self.completion(&record, pending, chain, false, now).await? else { return Ok(None) };
+            let Some(mut completion) = self.completion(&record, pending, chain, false, now).await? else {
+                return Ok(None);
+            };
             let mut batch = completion.batch;
             batch.events.push(updated(&completion.pending.operation, &before)?);
             let committed = self.context.try_commit(batch).await?;
+            if committed.is_some() {
+                let (made, entry) = (&mut completion.certificate, &mut completion.entry);
+                disable_if_reported(&self.context, &self.log, made, entry).await?;
+            }
             let recovery = self.context.recovery(&request.wanted.vault);
             let view = CertificateView::issued(completion.certificate, completion.entry, true).with(recovery);
             Ok(committed.map(|_| view))
