@@ -232,7 +232,8 @@ fn action_of_method(method: &str) -> Option<&'static str> {
 fn about(action: &str, names: bool) -> About {
     match action {
         _ if names => About::Name,
-        "certificatecontacts/write" => About::WholeVault,
+        // Without a name: the renewals of all certificates.
+        "certificatecontacts/write" | "certificates/update/action" => About::WholeVault,
         // A role counts everywhere, and master keys are those of the whole server.
         MASTER_KEYS
         | "certmint/masterkeys/write"
