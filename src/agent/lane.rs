@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
+use zeroize::Zeroizing;
 
 /// The first wait after a failure; it doubles.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -41,6 +42,9 @@ pub(super) struct Lane {
     pub(super) board: Arc<Board>,
     pub(super) host: Rc<str>,
     pub(super) look_every: Duration,
+    /// A version and its key (PKCS #8, DER) that could not be written yet: the server is not asked for it at every attempt,
+    /// each of which would be in its ledger.
+    pub(super) unwritten: Option<(String, Zeroizing<Vec<u8>>)>,
 }
 
 /// How a lane is reached.
@@ -184,10 +188,19 @@ impl Lane {
             return Ok(Look::Same);
         }
         if self.installer.config().outputs.iter().any(OutputConfig::has_key) {
-            let key = self.server.key(&self.vault, &name, &material.version).await;
-            material = material.with_key(key.map_err(|failure| failure.message)?)?;
+            let key = match self.unwritten.take() {
+                Some((version, key)) if version == material.version => key,
+                _ => {
+                    let key = self.server.key(&self.vault, &name, &material.version).await;
+                    key.map_err(|failure| failure.message)?
+                }
+            };
+            material = material.with_key(key)?;
         }
         let outcome = self.installer.install(&material).await;
+        if outcome.is_err() {
+            self.unwritten = material.key.take().map(|key| (material.version.clone(), key));
+        }
         let counted = match &outcome {
             Ok(Outcome::Installed) => "installed",
             Ok(Outcome::Refused(_)) => "refused",

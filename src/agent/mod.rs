@@ -263,6 +263,7 @@ fn lanes(config: &AgentConfig, server: &Rc<Server>, board: &Arc<Board>, host: &s
             board: Arc::clone(board),
             host: Rc::clone(&host),
             look_every: config.look_every,
+            unwritten: None,
         }
     };
     config.certificates.iter().enumerate().map(of).collect()

@@ -155,3 +155,18 @@ key = "taken/web.key"
     let once = world.cli(&["agent", "--once", "--timeout", "2s"]);
     assert!(text(&once).contains("closed: ") && once.status.code() == Some(1), "{}", text(&once));
 }
+
+#[tokio::test]
+async fn what_cannot_be_written_is_tried_again_and_its_key_was_asked_for_once() {
+    let mut world = World::start().await;
+    std::fs::write(world.file("out"), "a file where a folder has to be").unwrap();
+    world.configure("[[certificate]]\nname = 'web'\n[[certificate.output]]\ncombined = 'FOLDER/out/web.pem'\n");
+    world.start_agent();
+    let failures = |world: &World| world.read("agent.log").matches("the newest version is not installed").count();
+    until("three attempts", || async { failures(&world) >= 3 }).await;
+    std::fs::remove_file(world.file("out")).unwrap();
+    world.installed("web").await;
+    assert_eq!(pair(&world.file("out/web.pem"), &world.file("out/web.pem")).unwrap(), world.leaf("web"));
+    let asked = world.done(&["audit", "search", "--action", "GetSecret"]);
+    assert_eq!(asked.matches("GetSecret").count(), 1, "{asked}");
+}
