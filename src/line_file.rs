@@ -2,7 +2,9 @@
 //! or removed it, as programs that rotate logs do.
 
 use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::io::Errno;
 use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -61,19 +63,14 @@ impl LineFile {
         }
     }
 
-    /// Goes on in the file that is at the path now, which is made where there is none.
+    /// Goes on in the file that is at the path now, which is made where there is none. Where it is still the same file,
+    /// nothing is done: it was locked all the time.
     ///
     /// # Errors
     /// As [`LineFile::open`]; it goes on in the old one then.
     pub fn reopen(&mut self) -> io::Result<()> {
-        // It may be the same file, and locks are between openings.
-        let _ = flock(&self.file, FlockOperation::Unlock);
-        match Self::open(&self.path) {
-            Ok(opened) => *self = opened,
-            Err(error) => {
-                let _ = flock(&self.file, FlockOperation::NonBlockingLockExclusive);
-                return Err(error);
-            }
+        if self.is_gone() {
+            *self = Self::open(&self.path)?;
         }
         Ok(())
     }
@@ -90,16 +87,23 @@ fn open(path: &Path) -> io::Result<File> {
     if !kind.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is neither a regular file nor a device"));
     }
-    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
-        rustix::io::Errno::WOULDBLOCK => io::Error::new(io::ErrorKind::ResourceBusy, "another process writes it"),
-        other => other.into(),
-    })?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        // Some file systems of networks and of user space know no locks.
+        Ok(()) | Err(Errno::NOTSUP | Errno::NOSYS | Errno::NOLCK) => {}
+        Err(Errno::WOULDBLOCK) => return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process writes it")),
+        Err(other) => return Err(other.into()),
+    }
     if facts.len() == 0
         && let Some(folder) = path.parent()
     {
         // A new file is there after a power failure only if its folder says so.
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        File::open(folder)?.sync_all()?;
+        match File::open(folder).and_then(|folder| folder.sync_all()) {
+            Ok(()) => {}
+            // A folder that may be entered and not read, and file systems without such a call.
+            Err(error) if matches!(error.kind(), PermissionDenied | InvalidInput | Unsupported) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(file)
 }
@@ -145,6 +149,7 @@ mod tests {
         let path = folder.path().join("audit.log");
         let mut file = LineFile::open(&path).unwrap();
         file.reopen().unwrap();
+        file.reopen().unwrap();
         let refused = LineFile::open(&path).unwrap_err();
         assert_eq!(
             (refused.kind(), refused.to_string().as_str()),
@@ -152,6 +157,16 @@ mod tests {
         );
         drop(file);
         LineFile::open(&path).unwrap().append(b"one\n").unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_may_be_entered_and_not_read_holds_a_file_all_the_same() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o300)).unwrap();
+        let opened = LineFile::open(&folder.path().join("audit.log"));
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        opened.unwrap().append(b"one\n").unwrap();
     }
 
     #[test]

@@ -30,11 +30,12 @@ PORTS = itertools.count(os.getpid() * 97)
 def free_port():
     """Below those that the system gives to outgoing connections: it stays free until its server starts, and while it
     is dead."""
-    for number in PORTS:
+    for number in itertools.islice(PORTS, 12_000):
         port = 20_000 + number % 12_000
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+    raise OSError("no port from 20000 to 31999 is free")
 
 
 class Server:

@@ -140,12 +140,10 @@ impl Share {
     }
 
     fn take(&self, bytes: usize) -> Result<(), Overrun> {
-        let before = self.used.fetch_add(bytes, Acquire);
-        let taken = if before.saturating_add(bytes) > self.limit {
-            Err(self.cause)
-        } else {
-            self.parent.as_ref().map_or(Ok(()), |parent| parent.take(bytes))
-        };
+        // What is refused counts at no time: it would refuse others beside it.
+        let within = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.limit);
+        self.used.fetch_update(Acquire, Relaxed, within).map_err(|_| self.cause)?;
+        let taken = self.parent.as_ref().map_or(Ok(()), |parent| parent.take(bytes));
         if taken.is_err() {
             self.used.fetch_sub(bytes, Relaxed);
         }
