@@ -192,7 +192,8 @@ impl ClientTrust {
             }
             entry.counts.accepted();
             let ends = shown.chain.iter().filter_map(|der| CallerCertificate::read(der).ok());
-            let ends = ends.map(|one| one.not_after).filter(|end| *end > now);
+            // It is good to the end of the second that it names (RFC 5280 section 4.1.2.5).
+            let ends = ends.map(|one| one.not_after.plus(Duration::from_secs(1))).filter(|end| *end > now);
             let until = ends.fold(until.min(now.plus(self.check_every)), Timestamp::min);
             let (provider, expires) = (entry.name.clone(), leaf.not_after);
             return Ok((Arc::new(CertificateIdentity { principal, provider, expires }), until));
