@@ -97,8 +97,7 @@ impl Auth {
             Self::Known { certificates: Some(trust), .. } => shown.map(|shown| (trust, shown)),
             Self::Known { .. } | Self::Development => None,
         };
-        let by_certificate = certificate::counts(headers);
-        if !by_certificate {
+        if !certificate::counts(headers) {
             let caller = self.accepts(bearer(headers).ok_or(Refused::Nothing)?).await?;
             let beside = match certificate {
                 Some((trust, shown)) => Proof::of(trust, shown).await.ok(),

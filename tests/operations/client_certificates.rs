@@ -54,6 +54,9 @@ vault = "default"
 "#;
 
 const TRUST: &str = r#"
+[auth.client_certificates]
+check_every = "1s"
+
 [[auth.spiffe]]
 trust_domain = "corp.example"
 roots_file = "corp.pem"
@@ -186,7 +189,7 @@ async fn a_workload_does_what_its_grants_allow_over_both_apis() {
     let who: Value =
         serde_json::from_slice(&world.cli("shop", &["access", "whoami", "--output", "json"]).stdout).unwrap();
     assert_eq!(who["principal"], SHOP);
-    assert_eq!(who["credential"]["kind"], "CREDENTIAL_KIND_CERTIFICATE", "{who}");
+    assert_eq!(who["credential"]["kind"], "CERTIFICATE", "{who}");
     assert_eq!(who["credential"]["provider"], "corp.example");
     assert!(who["credential"]["expires"].is_string(), "{who}");
     let who = String::from_utf8(world.cli("shop", &["access", "whoami"]).stdout).unwrap();

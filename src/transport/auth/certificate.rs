@@ -7,6 +7,10 @@ use std::sync::Arc;
 /// What browsers say with every request of a page to another place (Fetch Metadata).
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
+/// What the libraries of Azure say of themselves (`azsdk-python-…`). The first request of each has neither a token nor its
+/// body: it is to be answered with a challenge, and never to be carried out.
+const AZURE_LIBRARY: &str = "azsdk-";
+
 /// A client certificate that was accepted, and what judges it again.
 #[derive(Clone, Debug)]
 pub struct Proof {
@@ -42,11 +46,14 @@ impl Proof {
     }
 }
 
-/// Whether a request may be its certificate's: where it has no credentials of its own, and does not come from a page. A
-/// browser adds certificates by itself, also to what a hostile page sends; a token it does not.
+/// Whether a request may be its certificate's: where it has no credentials of its own, does not come from a page, and is
+/// not the first half of one. A browser adds certificates by itself, also to what a hostile page sends; a token it does
+/// not.
 pub(super) fn counts(headers: &HeaderMap) -> bool {
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     ![header::AUTHORIZATION, header::ORIGIN].iter().any(|name| headers.contains_key(name))
         && headers.get(SEC_FETCH_SITE).is_none()
+        && !agent.contains(AZURE_LIBRARY)
 }
 
 #[cfg(test)]
@@ -55,9 +62,11 @@ mod tests {
     use http::HeaderValue;
 
     #[test]
-    fn a_certificate_counts_where_there_is_no_token_and_no_page() {
+    fn a_certificate_counts_where_there_is_no_token_no_page_and_no_half_request() {
         let with = |name: &'static str| HeaderMap::from_iter([(name.parse().unwrap(), HeaderValue::from_static("x"))]);
         assert!(counts(&HeaderMap::new()) && counts(&with("user-agent")));
+        let azure = HeaderValue::from_static("app azsdk-python-keyvault-certificates/4.11.0 Python/3.12");
+        assert!(!counts(&HeaderMap::from_iter([(header::USER_AGENT, azure)])));
         for name in ["authorization", "origin", "sec-fetch-site"] {
             assert!(!counts(&with(name)), "{name}");
         }
