@@ -88,6 +88,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let (access, grants) = access::open(&config).map_err(part("[access] cannot be used"))?;
     let (credentials, (service, opened)) =
         tokio::try_join!(open_credentials(&config, &metrics), build(&config, access, &metrics, &plugins, &probes))?;
+    credentials.ask(service.publications());
     let grants = grants.map(|read| Arc::new(read.follow(service.access().clone())));
     let store_failed = opened.failed.clone();
     let mut tasks = Background::default();

@@ -139,8 +139,8 @@ pub enum ConfigError {
     DevOnNetwork(SocketAddr),
     #[error(
         "outside development mode callers must authenticate: set tokens_file in [auth] (make a token with \
-         `certmint token new NAME`), name an issuer of tokens in [[auth.jwt]] (docs/access.md), or use --dev on your own \
-         machine"
+         `certmint token new NAME`), name an issuer of tokens in [[auth.jwt]] or the CAs of client certificates in \
+         [[auth.spiffe]] or [[auth.x509]] (docs/access.md), or use --dev on your own machine"
     )]
     NoAuthentication,
     #[error(
@@ -157,7 +157,7 @@ pub enum ConfigError {
     NoAccess,
     #[error(
         "[access] lets nobody in: set administrators = [\"token:NAME\"], where NAME is the first word of a line of the \
-         tokens file (or \"jwt:ISSUER:ID\"), or a file of grants, or mode = \"report\""
+         tokens file (or \"jwt:ISSUER:ID\", \"spiffe://DOMAIN/PATH\"), or a file of grants, or mode = \"report\""
     )]
     NobodyAllowed,
     #[error(

@@ -5,7 +5,8 @@ use crate::domain::policy::{ContentType, Policy};
 use crate::domain::{PolicyInput, RequestId, Timestamp, VaultName, Version};
 use crate::keys::certificate::{self, Request};
 use crate::keys::{
-    ImportLimits, KeyPair, MasterKeys, Sealer, backup as form, chain, import, jwk, request_reader, rounds,
+    CallerCertificate, ImportLimits, KeyPair, MasterKeys, Sealer, backup as form, chain, import, jwk, request_reader,
+    rounds,
 };
 use crate::{domain, service, transport};
 use der::asn1::BitString;
@@ -83,11 +84,12 @@ pub fn pkcs7(bytes: &[u8]) -> bool {
     parse(bytes).is_ok()
 }
 
-/// Certificates in any form: each of them is taken for the leaf of the others.
+/// Certificates in any form: each of them is taken for the leaf of the others, and for that of a caller.
 pub fn x509(bytes: &[u8]) -> bool {
-    let Ok(certificates) = parse(bytes) else { return false };
-    let mut read = false;
+    let mut read = CallerCertificate::read(bytes).is_ok();
+    let Ok(certificates) = parse(bytes) else { return read };
     for leaf in certificates.iter().take(4) {
+        read |= CallerCertificate::read(leaf).is_ok();
         let Some(request) = request_of(leaf) else { continue };
         for preserve_order in [false, true] {
             let merged = chain::merge_order(&certificates, &request, preserve_order, now());

@@ -20,6 +20,7 @@ pub mod keys;
 pub mod limits;
 pub mod line_file;
 pub mod metrics;
+pub mod mtls;
 pub mod outbound;
 pub mod peers;
 pub mod proto;

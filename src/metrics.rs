@@ -236,6 +236,11 @@ impl Metrics {
         self.identity.set(issuers, refused);
     }
 
+    /// Sets how many client certificates were judged, by section of the configuration and outcome.
+    pub fn set_client_certificates(&self, judged: &[(String, &'static str, u64)]) {
+        self.identity.set_certificates(judged);
+    }
+
     /// A call of the store ended.
     pub fn store(&self, call: &'static str, outcome: &'static str, took: Duration) {
         self.store_seconds.get_or_create(&CallLabels { call, outcome }).observe(took.as_secs_f64());

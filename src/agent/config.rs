@@ -29,6 +29,9 @@ pub(super) struct AgentConfig {
     pub(super) server: Option<String>,
     pub(super) ca: Option<PathBuf>,
     pub(super) token_file: Option<PathBuf>,
+    /// The client certificate and its key, in place of a token: read again for each connection.
+    pub(super) client_cert: Option<PathBuf>,
+    pub(super) client_key: Option<PathBuf>,
     pub(super) vault: Option<String>,
     /// What this machine is called in reports.
     pub(super) host: Option<String>,
@@ -137,7 +140,8 @@ impl AgentConfig {
 
     fn resolve(&mut self, folder: &Path) {
         let absolute = |path: &mut PathBuf| *path = folder.join(&*path);
-        for path in [&mut self.ca, &mut self.token_file, &mut self.state_dir] {
+        let Self { ca, token_file, client_cert, client_key, state_dir, .. } = self;
+        for path in [ca, token_file, client_cert, client_key, state_dir] {
             path.iter_mut().for_each(absolute);
         }
         for certificate in &mut self.certificates {
@@ -159,6 +163,9 @@ impl AgentConfig {
         }
         if self.listen.is_some_and(|address| !address.ip().is_loopback()) {
             return Err("`listen` must be an address of this machine alone, such as 127.0.0.1:9444".to_owned());
+        }
+        if self.client_cert.is_some() != self.client_key.is_some() {
+            return Err("`client_cert` and `client_key` belong together".to_owned());
         }
         if self.look_every < SHORTEST_LOOK {
             return Err("`look_every` is too short: use 1s or more".to_owned());
@@ -339,6 +346,7 @@ mod tests {
             (with("[[certificate]]\nname = 'WEB'\n[[certificate.output]]\nkey = 'k'"), "is there twice"),
             (with("[[certificate]]\nname = 'a/b'\n[[certificate.output]]\nkey = 'k'"), "letters, digits and dashes"),
             (with("[certificate.signal]\npid_file = 'p'\nname = 'SIGNAL'"), "is not a signal"),
+            (format!("client_cert = 'c.pem'\n{SMALL}"), "`client_cert` and `client_key` belong together"),
             (format!("listen = '0.0.0.0:9444'\n{SMALL}"), "address of this machine alone"),
             (format!("look_every = '1ms'\n{SMALL}"), "`look_every` is too short"),
             (format!("host = 'a b'\n{SMALL}"), "`host` has 1 to 253"),

@@ -44,6 +44,9 @@ impl Server {
         if config.token_file.is_some() {
             (options.token, options.token_file) = (None, config.token_file.clone());
         }
+        if config.client_cert.is_some() {
+            (options.client_cert, options.client_key) = (config.client_cert.clone(), config.client_key.clone());
+        }
         options.timeout = None;
         Self { options, connection: Mutex::default() }
     }

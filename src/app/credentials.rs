@@ -4,14 +4,18 @@ use super::access::GrantsFile;
 use super::error::{AppError, part};
 use super::parts::clients;
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
-use crate::domain::Timestamp;
+use crate::config::{AuthSettings, Config};
+use crate::domain::{Serial, Timestamp};
 use crate::jwt::{Issuers, IssuersOptions, SourceState};
 use crate::metrics::{IssuerKeys, Metrics};
+use crate::mtls::{ClientTrust, Possession, Revocations, TrustOptions};
 use crate::outbound::Clients;
+use crate::service::Publications;
 use crate::transport::auth::{Auth, Tokens};
 use crate::transport::tls::{self, FileCertificates};
+use async_trait::async_trait;
 use rustls::ServerConfig;
+use rustls::server::ResolvesServerCert;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,13 +45,24 @@ pub(super) fn open(config: &Config, metrics: &Metrics) -> Result<Credentials, Ap
     if let Auth::Known { issuers: Some(issuers), .. } = &auth {
         observe(issuers, metrics);
     }
+    if let Auth::Known { certificates: Some(trust), .. } = &auth {
+        let trust = trust.clone();
+        metrics.before_text(move |metrics| metrics.set_client_certificates(&trust.counts()));
+    }
+    let with = |certificates: Arc<dyn ResolvesServerCert>| {
+        // Clients are asked for nothing unless somebody may be known by it: browsers would ask their users.
+        if !config.auth.takes_certificates() {
+            return tls::with_resolver(certificates);
+        }
+        tls::with_clients(certificates, Arc::new(Possession::new(&config.auth.client_certificates)))
+    };
     if config.dev {
         let ca =
             tls::DevCa::load_or_create(&config.data_dir, now()).map_err(part("the development CA cannot be used"))?;
         let dev_ca = Some(ca.path().to_owned());
         let certificates = tls::DevCertificates::new(ca, config.base_domain.as_str(), now)
             .map_err(part("the server certificate cannot be made"))?;
-        let tls = tls::with_resolver(Arc::new(certificates)).map_err(part("TLS cannot be set up"))?;
+        let tls = with(Arc::new(certificates)).map_err(part("TLS cannot be set up"))?;
         return Ok(Credentials { tls, auth, dev_ca, certificates: None });
     }
     let (files, _) = config.for_others()?;
@@ -55,7 +70,7 @@ pub(super) fn open(config: &Config, metrics: &Metrics) -> Result<Credentials, Ap
         .map_err(part("the server certificate cannot be used"))?;
     let certificates = Arc::new(certificates);
     metrics.set_tls_not_after(certificates.not_after().unwrap_or(0));
-    let tls = tls::with_resolver(certificates.clone()).map_err(part("TLS cannot be set up"))?;
+    let tls = with(certificates.clone()).map_err(part("TLS cannot be set up"))?;
     Ok(Credentials { tls, auth, dev_ca: None, certificates: Some(certificates) })
 }
 
@@ -64,11 +79,23 @@ fn auth(config: &Config) -> Result<Auth, AppError> {
     let tokens = config.auth.tokens_file.as_deref().map(Tokens::load).transpose();
     let tokens = tokens.map_err(part("callers cannot be authenticated"))?.map(Arc::new);
     let issuers = issuers_of_tokens(config)?;
-    Ok(match (tokens, issuers) {
+    let certificates = client_certificates(config)?;
+    Ok(match (tokens, issuers, certificates) {
         // Only development goes without: anything else was refused before.
-        (None, None) => Auth::Development,
-        (tokens, issuers) => Auth::Known { tokens, issuers },
+        (None, None, None) => Auth::Development,
+        (tokens, issuers, certificates) => Auth::Known { tokens, issuers, certificates },
     })
+}
+
+/// The CAs whose client certificates are accepted, if there are any.
+fn client_certificates(config: &Config) -> Result<Option<Arc<ClientTrust>>, AppError> {
+    if !config.auth.takes_certificates() {
+        return Ok(None);
+    }
+    let AuthSettings { spiffe, x509, client_certificates: certificates, .. } = &config.auth;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let trust = ClientTrust::open(TrustOptions { spiffe, x509, certificates }, &clock);
+    Ok(Some(Arc::new(trust.map_err(part("callers cannot be authenticated"))?)))
 }
 
 /// The issuers whose tokens are accepted, if there are any; nothing is fetched yet.
@@ -106,7 +133,7 @@ impl Credentials {
     pub(super) fn issuers(&self) -> Option<&Arc<Issuers>> {
         match &self.auth {
             Auth::Development => None,
-            Auth::Known { issuers, tokens: _ } => issuers.as_ref(),
+            Auth::Known { issuers, .. } => issuers.as_ref(),
         }
     }
 
@@ -119,13 +146,37 @@ impl Credentials {
     ) -> Option<impl Future<Output = ()> + Send + 'static> {
         let tokens = match &self.auth {
             Auth::Development => None,
-            Auth::Known { tokens, issuers: _ } => tokens.clone(),
+            Auth::Known { tokens, .. } => tokens.clone(),
         };
-        let certificates = self.certificates.clone();
-        (tokens.is_some() || certificates.is_some() || grants.is_some()).then(|| {
-            Files { tokens, certificates, grants, metrics, told: Default::default(), reading: Default::default() }
-                .watch(shutdown)
+        let (certificates, clients) = (self.certificates.clone(), self.clients().cloned());
+        (tokens.is_some() || certificates.is_some() || grants.is_some() || clients.is_some()).then(|| {
+            let (told, reading) = (Default::default(), Default::default());
+            Files { tokens, certificates, grants, clients, metrics, told, reading }.watch(shutdown)
         })
+    }
+
+    /// Lets certificates be refused that a CA of this server revoked.
+    pub(super) fn ask(&self, cas: Publications) {
+        if let Some(clients) = self.clients() {
+            clients.ask(Arc::new(OwnCas(cas)));
+        }
+    }
+
+    fn clients(&self) -> Option<&Arc<ClientTrust>> {
+        match &self.auth {
+            Auth::Development => None,
+            Auth::Known { certificates, .. } => certificates.as_ref(),
+        }
+    }
+}
+
+/// What the CAs of this server have revoked.
+struct OwnCas(Publications);
+
+#[async_trait]
+impl Revocations for OwnCas {
+    async fn has_revoked(&self, issuer: &[u8], serial: &Serial) -> crate::domain::Result<bool> {
+        self.0.has_revoked(issuer, serial).await
     }
 }
 
@@ -133,10 +184,11 @@ struct Files {
     tokens: Option<Arc<Tokens>>,
     certificates: Option<Arc<FileCertificates>>,
     grants: Option<Arc<GrantsFile>>,
+    clients: Option<Arc<ClientTrust>>,
     metrics: Arc<Metrics>,
     /// The last problem of each, so that a persisting one is logged once.
-    told: [Option<String>; 3],
-    reading: [Reading; 3],
+    told: [Option<String>; 4],
+    reading: [Reading; 4],
 }
 
 impl Files {
@@ -148,7 +200,7 @@ impl Files {
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                _ = hangup.recv() => tracing::info!("SIGHUP: reloading tokens, certificate and grants"),
+                _ = hangup.recv() => tracing::info!("SIGHUP: reloading tokens, certificate, grants and CAs of clients"),
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
             tokio::select! {
@@ -186,6 +238,12 @@ impl Files {
                 self.reading[2].again(Arc::clone(&grants), |grants| grants.reload().map_err(|e| e.to_string()));
             if told(&self.metrics, "access", reloaded.await, &mut self.told[2]) {
                 tracing::info!(file = %grants.path().display(), "Reloaded the file of grants");
+            }
+        }
+        if let Some(clients) = self.clients.clone() {
+            let reloaded = self.reading[3].again(clients, |clients: &ClientTrust| clients.reload());
+            if told(&self.metrics, "client_cas", reloaded.await, &mut self.told[3]) {
+                tracing::info!("Reloaded the CAs of client certificates");
             }
         }
     }

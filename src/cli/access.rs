@@ -116,11 +116,16 @@ fn whoami(answer: &WhoAmIResponse) -> String {
     }
 }
 
-/// A line about the token of another issuer; of others the name of the principal says everything.
+/// A line about the token of another issuer or the client certificate; of others the name of the principal says
+/// everything.
 pub(super) fn proof(credential: &CallerCredential) -> String {
     let CallerCredential { kind: _, provider, groups, expires } = credential;
-    if credential.kind() != CredentialKind::Jwt {
-        return String::new();
+    match credential.kind() {
+        CredentialKind::Jwt => {}
+        CredentialKind::Certificate => {
+            return format!("client certificate of {provider}, until {}\n", text::time(expires.as_ref()));
+        }
+        CredentialKind::Unspecified | CredentialKind::Development | CredentialKind::Token => return String::new(),
     }
     let groups = if groups.is_empty() { "none".to_owned() } else { groups.join(" ") };
     format!("token of {provider}, until {}  groups {groups}\n", text::time(expires.as_ref()))

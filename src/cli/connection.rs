@@ -1,5 +1,6 @@
 //! The connection to a server: TLS, the token, deadlines, and retries of calls that allow it.
 
+use super::client_certificate;
 use super::failure::{Exit, Failure, Result, seconds};
 use super::options::{ClientOptions, Secret};
 use super::status;
@@ -19,7 +20,7 @@ use crate::proto::v1::vault_service_client::VaultServiceClient;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request, Response};
 
 /// Of a call without `--timeout`.
@@ -91,7 +92,8 @@ impl Session {
     /// Connects; a wrong address or an untrusted server is found here.
     pub(crate) async fn open(options: &ClientOptions) -> Result<Self> {
         let trust = Trust::load(options)?;
-        let endpoint = endpoint(&options.server, &trust)
+        let identity = client_certificate::load(options)?;
+        let endpoint = endpoint(&options.server, &trust, identity)
             .map_err(|error| Failure::new(Exit::Usage, "cannot use --server").caused_by(&error).boxed())?;
         let channel = connect(&endpoint, &options.server, options.timeout).await?;
         let token = options.token()?.as_ref().map(bearer).transpose()?;
@@ -187,8 +189,16 @@ pub(crate) fn backoff(attempt: u32) -> Duration {
     Duration::from_millis(100 + random % (span - 99))
 }
 
-fn endpoint(server: &str, trust: &Trust) -> std::result::Result<Endpoint, tonic::transport::Error> {
+fn endpoint(
+    server: &str,
+    trust: &Trust,
+    identity: Option<Identity>,
+) -> std::result::Result<Endpoint, tonic::transport::Error> {
     let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(trust.to_pem()));
+    let tls = match identity {
+        Some(identity) => tls.identity(identity),
+        None => tls,
+    };
     Endpoint::from_shared(server.to_owned())?
         .user_agent(concat!("certmint/", env!("CARGO_PKG_VERSION")))?
         .connect_timeout(CONNECT_TIMEOUT)

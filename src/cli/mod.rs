@@ -7,6 +7,7 @@ mod audit;
 mod backup;
 mod ca;
 mod certificates;
+mod client_certificate;
 mod common_name;
 pub(crate) mod connection;
 mod contacts;

@@ -60,6 +60,28 @@ pub struct ClientOptions {
     )]
     pub token_file: Option<PathBuf>,
 
+    /// PEM file of the client certificate and the chain above it, in place of a token; a token wins where both are given
+    #[arg(
+        long,
+        global = true,
+        env = "CERTMINT_CLIENT_CERT",
+        value_name = "FILE",
+        requires = "client_key",
+        help_heading = "Connection"
+    )]
+    pub client_cert: Option<PathBuf>,
+
+    /// PEM file of its private key
+    #[arg(
+        long,
+        global = true,
+        env = "CERTMINT_CLIENT_KEY",
+        value_name = "FILE",
+        requires = "client_cert",
+        help_heading = "Connection"
+    )]
+    pub client_key: Option<PathBuf>,
+
     /// Give up after this long (500ms, 30s, 5m, 1h) [default: 30s for a call, never for --wait and watch]
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration, help_heading = "Connection")]
     pub timeout: Option<Duration>,

@@ -1,12 +1,13 @@
 //! Who may call.
 
 use crate::jwt::{FederatedOptions, JwtOptions};
+use crate::mtls::{CertificateOptions, SpiffeOptions, X509Options};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use std::path::{Path, PathBuf};
 
 /// Authentication: who calls. What a caller may do is said in `[access]`. Outside development mode it has a tokens file,
-/// issuers of tokens, or both.
+/// issuers of tokens or CAs of client certificates, or several of them. A token in a request wins over a certificate.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthSettings {
@@ -21,6 +22,12 @@ pub struct AuthSettings {
     pub jwt: Vec<JwtOptions>,
     /// Programs that are known by the subject of their tokens. Default none.
     pub client: Vec<FederatedOptions>,
+    /// SPIFFE trust domains whose workloads may call. Default none.
+    pub spiffe: Vec<SpiffeOptions>,
+    /// CAs whose client certificates are accepted. Default none.
+    pub x509: Vec<X509Options>,
+    /// Limits on client certificates.
+    pub client_certificates: CertificateOptions,
 }
 
 /// What the challenge of a 401 tells clients of Key Vault. Both have to be `https` addresses.
@@ -49,13 +56,20 @@ fn address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Erro
 impl AuthSettings {
     /// Whether anybody can prove who he is.
     pub(super) fn knows_somebody(&self) -> bool {
-        self.tokens_file.is_some() || !self.jwt.is_empty()
+        self.tokens_file.is_some() || !self.jwt.is_empty() || self.takes_certificates()
     }
 
-    /// Makes relative paths of issuers begin at the folder of the configuration file.
+    /// Whether clients are asked for certificates.
+    pub fn takes_certificates(&self) -> bool {
+        !self.spiffe.is_empty() || !self.x509.is_empty()
+    }
+
+    /// Makes relative paths of issuers and CAs begin at the folder of the configuration file.
     pub(super) fn begin_at(&mut self, configuration: &Path) {
         if let Some(folder) = configuration.parent() {
             self.jwt.iter_mut().for_each(|issuer| issuer.begin_at(folder));
+            self.spiffe.iter_mut().for_each(|domain| domain.begin_at(folder));
+            self.x509.iter_mut().for_each(|cas| cas.begin_at(folder));
         }
     }
 }

@@ -31,11 +31,12 @@ pub(super) struct IdentityMetrics {
     keys: Family<Labels<2>, Gauge>,
     fetches: Family<Labels<3>, Counter>,
     refused: Family<Labels<2>, Counter>,
+    certificates: Family<Labels<2>, Counter>,
 }
 
 impl IdentityMetrics {
     pub(super) fn register(&self, r: &mut Registry) {
-        let Self { unauthenticated, fetched, keys, fetches, refused } = self;
+        let Self { unauthenticated, fetched, keys, fetches, refused, certificates } = self;
         let text = "Requests without credentials or with wrong ones";
         r.register("certmint_unauthenticated_requests", text, unauthenticated.clone());
         let text = "When the keys of an issuer of tokens were fetched last; 0: there are none";
@@ -48,6 +49,15 @@ impl IdentityMetrics {
         );
         let text = "Tokens of issuers that were refused, by cause; the issuer is empty where it is none of ours";
         r.register("certmint_token_issuer_refused", text, refused.clone());
+        let text = "Client certificates that were judged, by outcome; the issuer is empty where no CA of the configuration knows it";
+        r.register("certmint_client_certificates", text, certificates.clone());
+    }
+
+    pub(super) fn set_certificates(&self, judged: &[(String, &'static str, u64)]) {
+        for (issuer, outcome, count) in judged {
+            let labels = [("issuer", issuer.clone()), ("outcome", (*outcome).to_owned())];
+            self.certificates.get_or_create(&labels).inner().store(*count, Relaxed);
+        }
     }
 
     pub(super) fn set(&self, issuers: &[IssuerKeys], refused: &[(&str, &'static str, u64)]) {

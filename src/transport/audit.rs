@@ -37,6 +37,8 @@ impl Origin {
 #[derive(Clone, Debug)]
 pub(super) struct AuditRecord {
     pub(super) principal: Arc<str>,
+    /// Whom the client certificate of the connection names, where the caller is known by a token.
+    pub(super) beside: Option<Arc<str>>,
     pub(super) vault: String,
     /// Of the certificate or the issuer, where it is one.
     pub(super) name: String,
@@ -141,6 +143,7 @@ impl Default for AuditRecord {
     fn default() -> Self {
         Self {
             principal: "".into(),
+            beside: None,
             vault: String::new(),
             name: String::new(),
             action: "none",
@@ -177,7 +180,7 @@ impl AuditRecord {
 
     /// The same for the ledger.
     fn facts(&self, envelope: &Envelope) -> Facts {
-        let Self { principal, vault, name, action, version, with_key, right, needs } = self;
+        let Self { principal, beside, vault, name, action, version, with_key, right, needs } = self;
         let Envelope { face, method, origin, client_request_id } = envelope;
         let (decision, grant) = right.words();
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
@@ -187,6 +190,7 @@ impl AuditRecord {
         Facts {
             principal: principal.to_string(),
             auth: principal.split_once(':').map_or(&**principal, |(kind, _)| kind).to_owned(),
+            certificate: text(beside.as_deref()),
             peer: origin.map(|origin| origin.peer.to_string()).unwrap_or_default(),
             face: (*face).to_owned(),
             action: text(needs.map(DataAction::text)),
@@ -209,7 +213,7 @@ impl AuditRecord {
 
     /// Writes the line. Unauthenticated requests write none: they had no effect, and anyone can send many.
     pub(super) fn tell(&self, api: &str, method: &str, connection: Option<Origin>, outcome: &str) {
-        let Self { principal, vault, name, action, version, with_key, right, needs: _ } = self;
+        let Self { principal, beside, vault, name, action, version, with_key, right, needs: _ } = self;
         if principal.is_empty() {
             return;
         }
@@ -220,7 +224,7 @@ impl AuditRecord {
         let version = version.map(|version| version.to_string());
         tracing::info!(
             target: "certmint::audit",
-            principal = &**principal, api, method, action, vault, name, version, with_key, decision, grant, outcome, peer,
+            principal = &**principal, certificate = beside.as_deref(), api, method, action, vault, name, version, with_key, decision, grant, outcome, peer,
             connection,
             "A caller asked for a change, a secret or a key"
         );

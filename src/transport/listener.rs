@@ -116,7 +116,7 @@ impl Listener {
             id += 1;
             // Children of the port's token, so that requests of one connection never contend for another's.
             let drain = stop.child_token();
-            let info = ConnectionInfo { id, peer, closing: drain.child_token(), drain };
+            let info = ConnectionInfo { id, peer, certificate: None, closing: drain.child_token(), drain };
             let entry = connections.enter(id, holder(peer.ip()));
             tasks.spawn(connection::run(stream, Arc::clone(&shared), info, Admitted { permit, entry }));
         }

@@ -11,7 +11,8 @@ pub use files::FileCertificates;
 use crate::regular_file;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
-use rustls::server::ResolvesServerCert;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,9 +46,17 @@ pub enum TlsError {
 /// TLS 1.2 and 1.3 on aws-lc-rs, ALPN `h2` and `http/1.1`, no early data (it could be replayed), and tickets without
 /// state, so that clients that return after a rotation resume.
 pub fn with_resolver(certificates: Arc<dyn ResolvesServerCert>) -> Result<Arc<ServerConfig>, TlsError> {
+    with_clients(certificates, WebPkiClientVerifier::no_client_auth())
+}
+
+/// The same, where clients may show certificates of their own.
+pub fn with_clients(
+    certificates: Arc<dyn ResolvesServerCert>,
+    clients: Arc<dyn ClientCertVerifier>,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_cert_resolver(certificates);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ticketer = aws_lc_rs::Ticketer::new()?;

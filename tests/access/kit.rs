@@ -198,7 +198,7 @@ impl Server {
         let running = start_on(shared.0, master_keys, options).await;
         let service = running.service.clone();
         let folder = tempfile::tempdir().unwrap();
-        let auth = Auth::Known { tokens: Some(Arc::new(tokens(&folder))), issuers };
+        let auth = Auth::Known { tokens: Some(Arc::new(tokens(&folder))), issuers, certificates: None };
         let rest = rest::router(service.clone(), RestOptions::new(auth.clone()));
         let grpc = grpc::api(service.clone(), GrpcOptions { auth, ..GrpcOptions::default() });
         Self { service, rest, grpc, _running: running, _folder: folder }

@@ -168,7 +168,7 @@ pub(crate) async fn text(response: http::Response<hyper::body::Incoming>) -> Str
 
 /// The certificates of the tests are of a fixed day, and so is the client's clock.
 #[derive(Debug)]
-struct FixedTime;
+pub(crate) struct FixedTime;
 
 impl rustls::time_provider::TimeProvider for FixedTime {
     fn current_time(&self) -> Option<rustls::pki_types::UnixTime> {

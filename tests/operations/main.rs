@@ -9,6 +9,10 @@ mod around;
 mod audit;
 mod auth;
 mod backup;
+#[path = "../support/caller_certificates.rs"]
+#[expect(dead_code, reason = "other test binaries use the rest")]
+mod caller_certificates;
+mod client_certificates;
 mod clients;
 mod cors;
 mod cost;

@@ -23,7 +23,7 @@ const MAX_NOTE: usize = 256;
 #[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct GrantInput {
-    /// `token:NAME`, `jwt:ISSUER:ID`, `client:ID` or `group:ISSUER:VALUE`.
+    /// `token:NAME`, `jwt:ISSUER:ID`, `client:ID`, `group:ISSUER:VALUE`, `spiffe://DOMAIN/PATH` or `x509:NAME:ID`.
     pub principal: String,
     /// The name of a role, or its id.
     pub role: String,

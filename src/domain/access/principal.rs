@@ -1,6 +1,7 @@
 //! Who calls, as grants name it: `kind:id`, so that nobody gets another's name by choosing his own.
 
 use super::given::shown;
+use super::spiffe::trust_domain;
 use crate::domain::{Error, Result};
 use std::borrow::Borrow;
 use std::fmt;
@@ -9,8 +10,8 @@ use std::sync::Arc;
 /// Longest name; it stands in logs, errors and lists.
 const MAX_NAME: usize = 255;
 
-/// The kinds that a grant may name.
-const KINDS: [&str; 4] = ["token", "jwt", "client", "group"];
+/// The kinds whose id is one text.
+const PLAIN_KINDS: [&str; 2] = ["token", "client"];
 
 /// A principal, or a group of them. Cheap to clone.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -18,8 +19,9 @@ pub struct PrincipalName(Arc<str>);
 
 impl PrincipalName {
     /// `token:NAME` for a line of the tokens file, `jwt:ISSUER:ID` for a caller with a token of another issuer,
-    /// `client:ID` for a federated client, `group:ISSUER:VALUE` for those whose token names a group. Up to 255 bytes of
-    /// printable ASCII without spaces and quotes.
+    /// `client:ID` for a federated client, `group:ISSUER:VALUE` for those whose token names a group, `spiffe://DOMAIN/PATH`
+    /// and `x509:NAME:ID` for callers with a client certificate. Up to 255 bytes of printable ASCII without spaces and
+    /// quotes.
     pub fn parse(text: &str) -> Result<Self> {
         let refused = |problem: &str| Err(Error::field("principal", format!("`{}`: {problem}", shown(text))));
         if text.len() > MAX_NAME || !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'`".contains(&byte)) {
@@ -28,12 +30,17 @@ impl PrincipalName {
         let known = text.split_once(':').is_some_and(|(kind, id)| {
             // Of another issuer it is the name here, and the id there.
             let parted = || id.split_once(':').is_some_and(|(issuer, id)| !issuer.is_empty() && !id.is_empty());
-            KINDS.contains(&kind) && !id.is_empty() && (!["jwt", "group"].contains(&kind) || parted())
+            match kind {
+                "jwt" | "group" | "x509" => parted(),
+                "spiffe" => trust_domain(text).is_some(),
+                kind => PLAIN_KINDS.contains(&kind) && !id.is_empty(),
+            }
         });
         if !known {
             return refused(
                 "write token:NAME for a line of the tokens file, jwt:ISSUER:ID for a caller of [[auth.jwt]], \
-                 client:ID for a [[auth.client]], or group:ISSUER:VALUE for a group of its callers.",
+                 client:ID for a [[auth.client]], group:ISSUER:VALUE for a group of its callers, spiffe://DOMAIN/PATH for a \
+                 client certificate of [[auth.spiffe]], or x509:NAME:ID for one of [[auth.x509]].",
             );
         }
         Ok(Self(text.into()))
@@ -100,6 +107,9 @@ mod tests {
             "group:entra:shop-team",
             "jwt:k8s:system:serviceaccount:shop:web",
             "client:deploy",
+            "spiffe://corp.example/ns/shop/sa/web",
+            "x509:corp:web.shop.example",
+            "x509:corp:CN=web,O=Example\\20Corp",
         ] {
             assert_eq!(PrincipalName::parse(good).unwrap().as_str(), good);
         }
@@ -115,6 +125,11 @@ mod tests {
             "jwt::ci",
             ":ci",
             "Token:ci",
+            "spiffe:corp",
+            "spiffe://corp.example",
+            "spiffe://Corp.example/web",
+            "x509:corp",
+            "x509:corp:",
             "user:ci",
             "token:a b",
             "token:\"a\"",

@@ -17,9 +17,12 @@ pub struct Facts {
     /// Who asked; `certmint` for the service itself.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub principal: String,
-    /// How he proved it: `token`, `dev`.
+    /// How he proved it: `token`, `jwt`, `client`, `spiffe`, `x509`, `dev`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub auth: String,
+    /// Whom the client certificate of the connection names, where a token says who asked.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub certificate: String,
     /// The address of the other end of the connection; of counted requests without its port.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub peer: String,

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod by_key;
+mod callers;
 mod crl;
 mod first;
 mod generations;

@@ -242,7 +242,12 @@ impl Publications {
 
     /// Good is only what was issued; what was revoked is revoked in every state, and so is what the log has not, or not
     /// any more, and lists have.
-    async fn statuses(&self, authority: &AuthorityRecord, id: &str, serials: &[Option<Serial>]) -> Result<Vec<Status>> {
+    pub(super) async fn statuses(
+        &self,
+        authority: &AuthorityRecord,
+        id: &str,
+        serials: &[Option<Serial>],
+    ) -> Result<Vec<Status>> {
         let places: Vec<_> =
             serials.iter().map(|serial| serial.as_ref().map(|serial| key::issued(id, serial))).collect();
         let found = self.context.load_many(&places).await?;
@@ -269,6 +274,11 @@ impl Publications {
                 })
             })
             .collect()
+    }
+
+    /// All authorities, as they were half a minute ago at most.
+    pub(super) async fn all(&self) -> Result<Arc<HashMap<String, AuthorityRecord>>> {
+        self.directory(DIRECTORY).await
     }
 
     async fn authority(&self, id: &str) -> Result<Option<AuthorityRecord>> {

@@ -1,6 +1,7 @@
-//! Ends streams whose credentials are over: the token was removed or has expired, or its key was withdrawn.
+//! Ends streams whose credentials are over: the token was removed or has expired, its key was
+//! withdrawn, or the client certificate is not accepted any more.
 
-use super::Principal;
+use super::{Principal, Proof};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::{Error, Reason, Timestamp};
 use crate::service::watch::WatchStream;
@@ -14,13 +15,14 @@ use tokio_util::sync::CancellationToken;
 pub(in crate::transport) fn until_over(mut stream: WatchStream, principal: &Principal) -> WatchStream {
     // As long as the token itself would still be accepted.
     let (revoked, ends) = (principal.revoked.clone(), principal.ends());
+    let certificate = principal.by_certificate().cloned();
     // Nothing is held for a stream that no one can end this way.
-    if revoked.is_none() && ends.is_none() {
+    if revoked.is_none() && ends.is_none() && certificate.is_none() {
         return stream;
     }
     Box::pin(async_stream::stream! {
         // One wait through all messages.
-        let mut over = pin!(over(revoked, ends));
+        let mut over = pin!(over(revoked, ends, certificate));
         loop {
             let item = tokio::select! {
                 biased;
@@ -36,7 +38,7 @@ pub(in crate::transport) fn until_over(mut stream: WatchStream, principal: &Prin
     })
 }
 
-async fn over(revoked: Option<CancellationToken>, ends: Option<Timestamp>) {
+async fn over(revoked: Option<CancellationToken>, ends: Option<Timestamp>, certificate: Option<Proof>) {
     let withdrawn = async {
         match &revoked {
             Some(revoked) => revoked.cancelled().await,
@@ -49,9 +51,16 @@ async fn over(revoked: Option<CancellationToken>, ends: Option<Timestamp>) {
             None => pending().await,
         }
     };
+    let refused = async {
+        match &certificate {
+            Some(certificate) => certificate.over().await,
+            None => pending().await,
+        }
+    };
     tokio::select! {
         () = withdrawn => {}
         () = ended => {}
+        () = refused => {}
     }
 }
 

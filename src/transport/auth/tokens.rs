@@ -86,7 +86,7 @@ impl Tokens {
     pub(super) fn find(&self, hash: &TokenHash) -> Option<Principal> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let Known { principal, revoked } = known.get(hash)?;
-        Some(Principal { name: principal.clone(), revoked: Some(revoked.clone()), identity: None })
+        Some(Principal { name: principal.clone(), revoked: Some(revoked.clone()), identity: None, certificate: None })
     }
 }
 

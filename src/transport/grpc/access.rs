@@ -7,7 +7,7 @@ use crate::domain::access::{Grant, Made, MayGrant, NamePattern, Role, RoleSource
 use crate::domain::{CertificateName, DataAction, Error, Result};
 use crate::proto::v1;
 use crate::service::{AccessQuestion, AllVaults, GrantFilter, Identity, Mode, Service};
-use crate::transport::auth::Principal;
+use crate::transport::auth::{Principal, Proof};
 use tonic::Request;
 
 /// Handles the calls of one service.
@@ -81,15 +81,17 @@ fn rules(rules: &Rules) -> v1::RequestRules {
 }
 
 fn credential(caller: &Principal) -> v1::CallerCredential {
-    let kind = match (&caller.identity, &caller.revoked) {
-        (Some(_), _) => v1::CredentialKind::Jwt,
-        (None, Some(_)) => v1::CredentialKind::Token,
-        (None, None) => v1::CredentialKind::Development,
+    let (identity, certificate) = (caller.identity.as_deref(), caller.by_certificate());
+    let kind = match (identity, certificate, &caller.revoked) {
+        (Some(_), _, _) => v1::CredentialKind::Jwt,
+        (None, Some(_), _) => v1::CredentialKind::Certificate,
+        (None, None, Some(_)) => v1::CredentialKind::Token,
+        (None, None, None) => v1::CredentialKind::Development,
     };
-    let identity = caller.identity.as_deref();
+    let provider = identity.map(|identity| &*identity.provider).or(certificate.map(Proof::provider));
     v1::CallerCredential {
         kind: kind.into(),
-        provider: identity.map(|identity| identity.provider.to_string()).unwrap_or_default(),
+        provider: provider.unwrap_or_default().to_owned(),
         groups: caller.groups().iter().map(ToString::to_string).collect(),
         expires: caller.expires().map(time),
     }

@@ -5,6 +5,7 @@ use super::GrpcOptions;
 use super::dispatch::Dispatch;
 use super::status::status;
 use crate::domain::{DataAction, Error};
+use crate::mtls::Shown;
 use crate::service::{AuditTrail, Scope, Service};
 use crate::transport::actions::action_of;
 use crate::transport::audit::{AuditRecord, AuditedRight, Envelope, Origin, asks, scope};
@@ -81,7 +82,7 @@ impl Middleware {
             return response;
         }
         let account = request.extensions().get::<Account>().cloned();
-        let caller = match auth.authenticate_call(request.headers()).await {
+        let caller = match auth.authenticate_call(request.headers(), shown(&request)).await {
             Ok(principal) => Caller { principal, record: None, is_known: true },
             Err(_) if self.is_open(request.uri().path()) => Caller::default(),
             Err(refused) => {
@@ -156,6 +157,7 @@ impl Audit {
         let origin = request.extensions().get::<ConnectionInfo>().map(Origin::of);
         let record = AuditRecord {
             principal: caller.principal.name.clone(),
+            beside: caller.principal.beside().cloned(),
             action: name,
             needs: action,
             ..AuditRecord::default()
@@ -203,6 +205,11 @@ impl Drop for Audit {
             self.tell("CANCELLED");
         }
     }
+}
+
+/// The client certificate of the connection.
+fn shown<B>(request: &http::Request<B>) -> Option<&Arc<Shown>> {
+    request.extensions().get::<ConnectionInfo>()?.certificate.as_ref()
 }
 
 /// Puts the call at the expense of its caller.

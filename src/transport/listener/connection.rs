@@ -6,6 +6,7 @@ use super::bodies::RequestBody;
 use super::connections::Entry;
 use super::guarded::Guarded;
 use super::options::ListenerOptions;
+use crate::mtls::Shown;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
@@ -43,6 +44,8 @@ pub struct ConnectionInfo {
     pub id: u64,
     /// The other end of the TCP connection.
     pub peer: SocketAddr,
+    /// The certificates that the client showed in the handshake, if any. Nothing of them is believed yet.
+    pub certificate: Option<Arc<Shown>>,
     /// Cancelled when this connection is to end, by age or because the server stops. A response without an end must
     /// end soon after it: the connection is cut when its grace is over.
     pub closing: CancellationToken,
@@ -83,7 +86,7 @@ pub(super) struct Admitted {
     pub(super) entry: Entry,
 }
 
-async fn serve<S, B>(tcp: TcpStream, shared: Arc<Shared<S>>, info: ConnectionInfo, permit: &Permit, entry: &Entry)
+async fn serve<S, B>(tcp: TcpStream, shared: Arc<Shared<S>>, mut info: ConnectionInfo, permit: &Permit, entry: &Entry)
 where
     S: tower::Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
@@ -110,6 +113,7 @@ where
     };
 
     tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
+    info.certificate = Shown::of(tls.get_ref().1.peer_certificates());
     let builder = builder(&tls, options, shared.tasks.clone());
     let connection = Arc::clone(&entry.connection);
     let opening = Instant::now() + options.header_timeout;

@@ -143,7 +143,8 @@ impl Gateway {
             }
             return Ok(answer);
         }
-        let principal = match options.auth.authenticate(&parts.headers).await {
+        let shown = parts.extensions.get::<ConnectionInfo>().and_then(|connection| connection.certificate.as_ref());
+        let principal = match options.auth.authenticate(&parts.headers, shown).await {
             Ok(principal) => principal,
             Err(refused) => {
                 if refused.is_wrong() {
@@ -154,7 +155,10 @@ impl Gateway {
                 return Err(Failure::unauthenticated(refused, options.challenge.text(&host)));
             }
         };
-        noted(record, |record| record.principal.clone_from(&principal.name));
+        noted(record, |record| {
+            record.principal.clone_from(&principal.name);
+            record.beside = principal.beside().cloned();
+        });
         let account = parts.extensions.get::<Account>();
         if let Some(account) = account {
             account.identify(&principal.name).map_err(Failure::overrun)?;
