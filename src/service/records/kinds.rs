@@ -12,6 +12,7 @@ use crate::domain::authority::AuthorityRecord;
 use crate::domain::blob;
 use crate::domain::installation::Installation;
 use crate::domain::issued::{IntentRef, IssuedRecord};
+use crate::domain::webhook::{Delivery, ExpiryWatch, Webhook};
 use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, Contacts, IssuerConfig, IssuerName, Operation, Policy,
     RequestId, Tags, Timestamp, Vault, VaultName,
@@ -257,6 +258,14 @@ kinds! {
     Parked = "parked" of ParkedRecord,
     /// A version on a host, as the host reported it.
     Installation = "installations" of Installation,
+    /// Where events of a vault are sent.
+    Webhook = "webhooks" of Webhook,
+    /// How far the ends of certificates were told to a webhook.
+    ExpiryWatch = "expiry-watches" of ExpiryWatch,
+    /// An event on its way to a webhook.
+    Delivery = "deliveries" of Delivery,
+    /// An event that a webhook did not take.
+    DeadLetter = "dead-letters" of Delivery,
     /// What the store says of itself.
     Meta = "meta" of Mark,
 }

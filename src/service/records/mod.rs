@@ -32,6 +32,7 @@ mod reseal_job;
 mod scan;
 mod sealed;
 mod verified;
+mod webhooks;
 
 pub(super) use crate::domain::text::hex;
 pub use adoption::Takeover;
