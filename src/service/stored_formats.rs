@@ -51,6 +51,9 @@ const V1_PARKED: &str = include_str!("../../tests/data/stored-v1-parked.json");
 /// What it wrote of versions on hosts.
 const V1_INSTALLATIONS: &str = include_str!("../../tests/data/stored-v1-installations.json");
 
+/// What it wrote of webhooks, and of what is sent to them.
+const V1_WEBHOOKS: &str = include_str!("../../tests/data/stored-v1-webhooks.json");
+
 /// Everything that `old` says is said by `new` as well; `new` may say more.
 fn missing(place: &str, old: &Value, new: &Value) -> Vec<String> {
     match (old, new) {
@@ -171,7 +174,8 @@ fn rights_and_what_is_said_of_master_keys_load_with_a_code_and_never_without() {
     let sealer = Arc::new(Sealer::new(MasterKeys::random()));
     let codec = Codec::new(sealer.clone());
     codec.tolerate();
-    for (key, body) in bodies(V1_RIGHTS).0.into_iter().chain(bodies(V1_MASTER_KEYS).0) {
+    let always_coded = [V1_RIGHTS, V1_MASTER_KEYS, V1_WEBHOOKS].map(|file| bodies(file).0);
+    for (key, body) in always_coded.into_iter().flatten() {
         assert!(refused(&codec, &record(&key, body.to_string().into_bytes())), "{key}");
         let lost = of_kind(&codec, &record(&key, record_body(&sealer, &key, &body["value"])));
         assert!(lost.is_empty(), "{}", lost.join("\n"));
@@ -290,7 +294,7 @@ fn refused(codec: &Codec, record: &Record) -> bool {
 #[test]
 fn every_kind_of_record_has_a_stored_body() {
     let (with, _) = authenticated();
-    let [authorities, providers, parked, operators, issued, rights, audit, installations, master_keys] = [
+    let [authorities, providers, parked, operators, issued, rights, audit, installations, master_keys, webhooks] = [
         V1_AUTHORITIES,
         V1_PROVIDERS,
         V1_PARKED,
@@ -300,11 +304,12 @@ fn every_kind_of_record_has_a_stored_body() {
         V1_AUDIT,
         V1_INSTALLATIONS,
         V1_MASTER_KEYS,
+        V1_WEBHOOKS,
     ]
     .map(|file| bodies(file).0);
     let keys = with.iter().map(|record| record.key.as_str()).chain(authorities.keys().map(String::as_str));
     let keys = keys.chain(issued.keys().chain(rights.keys()).chain(audit.keys()).map(String::as_str));
-    let keys = keys.chain(master_keys.keys().map(String::as_str));
+    let keys = keys.chain(master_keys.keys().chain(webhooks.keys()).map(String::as_str));
     let keys = keys.chain(providers.keys().chain(parked.keys()).chain(operators.keys()).map(String::as_str));
     let keys = keys.chain(installations.keys().map(String::as_str));
     let stored: Vec<Kind> = keys.filter_map(Kind::of).collect();

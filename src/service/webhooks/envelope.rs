@@ -93,3 +93,57 @@ fn text(at: Timestamp) -> String {
     let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0) * 1_000_000).ok();
     at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{CertificateName, EventId, EventType, OperationError, RequestId, VaultName, Version};
+
+    const BASE: &str = "https://default.certmint.example";
+
+    /// An event of this type with all that such an event has.
+    fn example(kind: EventType) -> CertificateEvent {
+        let text = kind.text();
+        let operation = text.starts_with("certmint.v1.pending.") || text.contains(".renew");
+        let dated = kind.is_azures() || (!operation && !matches!(kind, EventType::Purged | EventType::Test));
+        let status = match kind {
+            EventType::PendingCompleted | EventType::Renewed => "completed",
+            EventType::PendingFailed | EventType::RenewalFailed => "failed",
+            EventType::PendingCancelled => "cancelled",
+            _ => "inProgress",
+        };
+        let error = OperationError { code: "Request rejected".into(), message: "The CA refused the request.".into() };
+        let facts = EventFacts {
+            version: (operation || dated).then(|| Version::parse("0f2c1d0b7a5e4c3f9a8b7c6d5e4f3a2b").unwrap()),
+            not_before: dated.then(|| Timestamp::from_seconds(1_796_000_000)),
+            expires: dated.then(|| Timestamp::from_seconds(1_827_536_000)),
+            request_id: operation.then(|| RequestId::parse("a76827a18b63421c917da80f28e9913d").unwrap()),
+            status: operation.then(|| status.to_owned()),
+            issuer: operation.then(|| "corp".to_owned()),
+            error: (status == "failed").then_some(error),
+        };
+        CertificateEvent {
+            id: EventId::parse("3a1b2c3d4e5f40718293a4b5c6d7e8f9").unwrap(),
+            kind,
+            vault: VaultName::default_vault(),
+            certificate: CertificateName::parse(if kind == EventType::Test { "webhook-test" } else { "shop" }).unwrap(),
+            at: Timestamp(1_796_000_012_345),
+            facts,
+        }
+    }
+
+    fn shown(kind: EventType, envelope: Envelope) -> String {
+        let value: Value = serde_json::from_slice(&body(&example(kind), envelope, BASE)).unwrap();
+        format!("```json\n{}\n```", serde_json::to_string_pretty(&value).unwrap())
+    }
+
+    #[test]
+    fn the_bodies_of_the_page_are_those_that_are_sent() {
+        for kind in EventType::ALL {
+            let heading = format!("#### Body of `{}`\n\n", kind.text());
+            crate::written::compare("docs/events.md", &heading, &shown(*kind, Envelope::CloudEvents));
+        }
+        let heading = "`aeg-event-type: Notification` and `aeg-delivery-count`:\n\n";
+        crate::written::compare("docs/events.md", heading, &shown(EventType::NewVersionCreated, Envelope::EventGrid));
+    }
+}

@@ -389,6 +389,16 @@ const WITHOUT_URI: [&str; 42] = [
     "VaultService.CreateVault",
     "VaultService.GetVault",
     "VaultService.ListVaults",
+    // Played in `tests/webhooks`.
+    "WebhookService.SetWebhook",
+    "WebhookService.GetWebhook",
+    "WebhookService.ListWebhooks",
+    "WebhookService.DeleteWebhook",
+    "WebhookService.PauseWebhook",
+    "WebhookService.ResumeWebhook",
+    "WebhookService.TestWebhook",
+    "WebhookService.ListDeliveries",
+    "WebhookService.Redeliver",
 ];
 
 #[tokio::test]
