@@ -211,6 +211,10 @@ pub struct Delivery {
     pub event: CertificateEvent,
     /// Since when it is to be sent.
     pub since: Timestamp,
+    /// When the record was to be due, as planned with this body: a claim moves the due time of the record and leaves the
+    /// body alone, so where they differ it may be under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Timestamp>,
     #[serde(default)]
     pub tries: Tries,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -86,7 +86,7 @@ async fn what_is_refused_becomes_a_dead_letter_that_can_be_sent_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_taken_in_time_is_given_up() {
-    let config = "[webhooks]\nfirst_retry = '50ms'\ngive_up_after = '1s'\n";
+    let config = "[webhooks]\nfirst_retry = '50ms'\ngive_up_after = '5s'\n";
     let (server, receiver) = (Certmint::start(config, &[]).await, Receiver::start().await);
     server.hook("hooks", &receiver, &["--event", NEW_VERSION]);
     receiver.answers(Answer::Status(500));

@@ -7,7 +7,6 @@ mod peers;
 mod play;
 #[path = "../support/ports.rs"]
 mod ports;
-#[expect(dead_code, reason = "these tests read no log")]
 #[path = "../support/program.rs"]
 mod program;
 mod receiver;

@@ -72,8 +72,12 @@ async fn a_receiver_gets_the_life_of_a_certificate_in_order_and_signed() {
         life("pending.completed"),
         NEW_VERSION.to_owned(),
         life("certificate.updated"),
+        // The operation goes and comes with its certificate, as streams show it.
+        life("pending.deleted"),
         life("certificate.deleted"),
+        life("pending.created"),
         life("certificate.recovered"),
+        life("pending.deleted"),
         life("certificate.deleted"),
         life("certificate.purged"),
     ];

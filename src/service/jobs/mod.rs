@@ -16,7 +16,6 @@ mod purging;
 mod renewal;
 mod request;
 pub(super) mod wakeup;
-mod webhook;
 
 use super::access::Rights;
 use super::audit::{RENEWAL, RESEAL, Scope};
@@ -27,6 +26,7 @@ use super::issuers::Issuing;
 use super::master_keys::MasterKeyObjects;
 use super::pending::PendingOperations;
 use super::records::{Kind, concerns_a_record};
+use super::webhooks::WebhookWork;
 use crate::domain::{Result, Timestamp};
 use crate::store::Record;
 use clock_rollback::LatestTime;
@@ -248,9 +248,9 @@ impl Jobs {
             DueKind::Responder => self.renew_responder(due).await,
             DueKind::Certificate => self.renewals.step(due.record).await,
             DueKind::Reseal => MasterKeyObjects::new(self.context.clone()).step(&due.record).await,
-            DueKind::Delivery => self.deliver(due).await,
+            DueKind::Delivery => WebhookWork(&self.context).deliver(due.record).await,
             DueKind::DeadLetter => self.context.remove(&due.record).await,
-            DueKind::ExpiryWatch => self.watch_expiry(due).await,
+            DueKind::ExpiryWatch => WebhookWork(&self.context).watch_expiry(due.record).await,
         }
     }
 }

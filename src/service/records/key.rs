@@ -14,10 +14,9 @@ use super::{
 use crate::domain::authority::AuthorityRecord;
 use crate::domain::installation::{HostName, Installation};
 use crate::domain::issued::IssuedRecord;
-use crate::domain::webhook::{Delivery, ExpiryWatch, Webhook};
 use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, Contacts, IssuerConfig, IssuerName, RequestId, Serial,
-    Timestamp, Vault, VaultName, Version, WebhookName,
+    Timestamp, Vault, VaultName, Version,
 };
 use crate::keys::{SealContext, digest};
 use std::fmt;
@@ -31,7 +30,7 @@ pub(in crate::service) struct Key<T> {
 }
 
 impl<T> Key<T> {
-    fn new(text: String) -> Self {
+    pub(super) fn new(text: String) -> Self {
         Self { text, of: PhantomData }
     }
 
@@ -74,7 +73,7 @@ pub(in crate::service) struct Prefix<T> {
 }
 
 impl<T> Prefix<T> {
-    fn new(text: String) -> Self {
+    pub(super) fn new(text: String) -> Self {
         Self { text, of: PhantomData }
     }
 
@@ -142,7 +141,7 @@ pub(in crate::service) trait Sealed {
 }
 
 /// A key in a vault; without a name what all of the kind have in common.
-fn named(kind: Kind, vault: &VaultName, name: &str) -> String {
+pub(super) fn named(kind: Kind, vault: &VaultName, name: &str) -> String {
     format!("{}{vault}/{name}", kind.prefix())
 }
 
@@ -379,43 +378,6 @@ pub(in crate::service) fn parked(key: &str) -> Key<ParkedRecord> {
 
 pub(in crate::service) fn all_parked() -> Prefix<ParkedRecord> {
     Prefix::new(Kind::Parked.prefix().to_owned())
-}
-
-pub(in crate::service) fn webhook(vault: &VaultName, name: &WebhookName) -> Key<Webhook> {
-    Key::new(named(Kind::Webhook, vault, &name.key()))
-}
-
-/// Those of a vault, or all.
-pub(in crate::service) fn webhooks_of(vault: Option<&VaultName>) -> Prefix<Webhook> {
-    Prefix::new(vault.map_or_else(|| Kind::Webhook.prefix().to_owned(), |vault| named(Kind::Webhook, vault, "")))
-}
-
-pub(in crate::service) fn expiry_watch(vault: &VaultName, name: &WebhookName) -> Key<ExpiryWatch> {
-    Key::new(named(Kind::ExpiryWatch, vault, &name.key()))
-}
-
-/// An event on its way, or one that was given up.
-pub(in crate::service) fn delivery(delivery: &Delivery) -> Key<Delivery> {
-    let kind = if delivery.given_up.is_some() { Kind::DeadLetter } else { Kind::Delivery };
-    let all = named(kind, &delivery.event.vault, &delivery.webhook.key());
-    Key::new(format!("{all}/{}", super::webhooks::place_of(delivery)))
-}
-
-pub(in crate::service) fn deliveries_of(vault: &VaultName, name: &WebhookName) -> Prefix<Delivery> {
-    Prefix::new(named(Kind::Delivery, vault, &name.key()) + "/")
-}
-
-pub(in crate::service) fn dead_letters_of(vault: &VaultName, name: &WebhookName) -> Prefix<Delivery> {
-    Prefix::new(named(Kind::DeadLetter, vault, &name.key()) + "/")
-}
-
-/// The events of one certificate on their way to a webhook, in their order.
-pub(in crate::service) fn lane(
-    vault: &VaultName,
-    name: &WebhookName,
-    certificate: &CertificateName,
-) -> Prefix<Delivery> {
-    Prefix::new(format!("{}{}/", deliveries_of(vault, name).text, certificate.key()))
 }
 
 /// Says that every record of the store carries a code.

@@ -372,18 +372,6 @@ impl Stored for ParkedRecord {
     }
 }
 
-impl Stored for Contacts {
-    fn belongs(&self, place: &Place<'_>) -> bool {
-        place.kind == Kind::Contacts
-    }
-}
-
-impl Stored for Vault {
-    fn belongs(&self, place: &Place<'_>) -> bool {
-        place.kind == Kind::Vault && place.vault == self.name.as_str()
-    }
-}
-
 impl Stored for Mark {
     fn belongs(&self, place: &Place<'_>) -> bool {
         match self {

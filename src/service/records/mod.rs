@@ -31,7 +31,9 @@ mod reseal;
 mod reseal_job;
 mod scan;
 mod sealed;
+mod vault_places;
 mod verified;
+pub(super) mod webhook_keys;
 mod webhooks;
 
 pub(super) use crate::domain::text::hex;

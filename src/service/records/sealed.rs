@@ -62,7 +62,7 @@ nothing_is_sealed! {
     Sweep { started }
     ReplicaRecord { id, keys, since, seen }
     Installation { vault, certificate, host, version, state, message, since, reported, principal }
-    Delivery { webhook, webhook_id, place, event, since, tries, given_up }
+    Delivery { webhook, webhook_id, place, event, since, planned, tries, given_up }
     ExpiryWatch { vault, webhook, webhook_id, told, until, after, waking }
     ResealRecord { to, counts_only, begun, by, pass, after, resealed, tally, ended, counted }
 }

@@ -8,7 +8,7 @@ use crate::domain::{
     CertificateEntry, CertificateEvent, EntryState, EventId, EventType, ExpiryWatch, Result, Timestamp, Webhook,
 };
 use crate::keys::random_id;
-use crate::service::records::{Kind, key};
+use crate::service::records::{Kind, key, webhook_keys};
 use crate::store::{Batch, Record};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ impl WebhookWork<'_> {
     /// One step of a look, or of making due what waits.
     pub(in crate::service) async fn watch_expiry(&self, record: Record) -> Result<()> {
         let mut watch: ExpiryWatch = self.0.records.read(&record)?;
-        let found = self.0.load(&key::webhook(&watch.vault, &watch.webhook)).await?;
+        let found = self.0.load(&webhook_keys::webhook(&watch.vault, &watch.webhook)).await?;
         let Some((_, webhook)) = found.filter(|(_, webhook)| webhook.id == watch.webhook_id) else {
             return self.0.remove(&record).await;
         };
@@ -71,7 +71,7 @@ impl WebhookWork<'_> {
     /// Makes a page of what waits due, unless it is about to be: that may be under way. Answers where the next one begins.
     async fn make_due(&self, webhook: &Webhook, after: &str) -> Result<Option<String>> {
         let now = self.0.now();
-        let prefix = key::deliveries_of(&webhook.vault, &webhook.name);
+        let prefix = webhook_keys::deliveries_of(&webhook.vault, &webhook.name);
         let page = self.0.store.list(prefix.as_str(), after, PAGE).await?;
         let next = page.last().filter(|_| page.len() == PAGE).map(|last| last.key.clone());
         let claimed_until = now.plus(self.0.limits().work_lease);

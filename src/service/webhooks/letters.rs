@@ -4,7 +4,7 @@ use super::{WebhookRef, Webhooks};
 use crate::domain::webhook::Tries;
 use crate::domain::{Delivery, EventId, Result, Webhook};
 use crate::service::access::Permit;
-use crate::service::records::{Bounds, List, Page, Ranges, key};
+use crate::service::records::{Bounds, List, Page, Ranges, webhook_keys};
 use crate::service::retry::retry;
 use crate::store::{Batch, Delete, Record};
 
@@ -38,8 +38,8 @@ impl Webhooks {
     ) -> Result<DeliveryPage> {
         let (_, webhook) = self.load(&wanted).await?;
         let (all, word) = match which {
-            Deliveries::Waiting => (key::deliveries_of(&webhook.vault, &webhook.name), "waiting"),
-            Deliveries::GivenUp => (key::dead_letters_of(&webhook.vault, &webhook.name), "given up"),
+            Deliveries::Waiting => (webhook_keys::deliveries_of(&webhook.vault, &webhook.name), "waiting"),
+            Deliveries::GivenUp => (webhook_keys::dead_letters_of(&webhook.vault, &webhook.name), "given up"),
         };
         let scope = vec![webhook.vault.to_string(), webhook.name.key(), word.to_owned()];
         let paging = self.context.paging(List::Deliveries, scope);
@@ -55,7 +55,7 @@ impl Webhooks {
     /// Sends dead letters again: that of this event, or all. Answers how many.
     pub async fn redeliver(&self, wanted: Permit<WebhookRef>, event: Option<EventId>) -> Result<u64> {
         let (_, webhook) = self.load(&wanted).await?;
-        let letters = key::dead_letters_of(&webhook.vault, &webhook.name);
+        let letters = webhook_keys::dead_letters_of(&webhook.vault, &webhook.name);
         let (mut after, mut sent) = (String::new(), 0);
         loop {
             let (moved, last): (u64, Option<String>) = retry!({
@@ -91,7 +91,13 @@ impl Webhooks {
             delivery.given_up = None;
             delivery.tries = Tries::default();
             delivery.since = now;
-            batch.puts.push(self.context.records.put(&key::delivery(&delivery), None, &delivery, Some(now))?);
+            delivery.planned = Some(now);
+            batch.puts.push(self.context.records.put(
+                &webhook_keys::delivery(&delivery),
+                None,
+                &delivery,
+                Some(now),
+            )?);
             batch.deletes.push(Delete { key: record.key, expected: record.revision });
         }
         Ok(batch)

@@ -21,7 +21,7 @@ use super::Service;
 use super::access::{Permit, Target};
 use super::audit::found;
 use super::context::Context;
-use super::records::{Bounds, List, Page, Ranges, Scan, key};
+use super::records::{Bounds, List, Page, Ranges, Scan, webhook_keys};
 use super::retry::retry;
 use crate::domain::webhook::{EventFacts, WebhookPause};
 use crate::domain::{
@@ -135,7 +135,7 @@ impl Webhooks {
         input.check()?;
         found(|found| found.detail = format!("sends to {}", input.host()));
         retry!({
-            let before = self.context.load(&key::webhook(vault, name)).await?;
+            let before = self.context.load(&webhook_keys::webhook(vault, name)).await?;
             if before.is_none() {
                 self.room(vault, &equipment.options).await?;
             }
@@ -160,8 +160,8 @@ impl Webhooks {
                 sending.handshake(now).await.map_err(refused)?;
             }
             let (expected, mut batch) = (before.as_ref().map(|(record, _)| record.revision), Batch::default());
-            batch.puts.push(self.context.records.put(&key::webhook(vault, name), expected, &webhook, None)?);
-            let place = key::expiry_watch(vault, name);
+            batch.puts.push(self.context.records.put(&webhook_keys::webhook(vault, name), expected, &webhook, None)?);
+            let place = webhook_keys::expiry_watch(vault, name);
             if before.is_none() {
                 let watch = ExpiryWatch {
                     vault: vault.clone(),
@@ -191,7 +191,7 @@ impl Webhooks {
     pub async fn list(&self, wanted: Permit<WebhooksOf>, page_size: usize, page_token: &str) -> Result<WebhookPage> {
         let vault = &wanted.0;
         let paging = self.context.paging(List::Webhooks, vec![vault.to_string()]);
-        let all = Ranges::whole(key::webhooks_of(Some(vault)));
+        let all = Ranges::whole(webhook_keys::webhooks_of(Some(vault)));
         let mut page = Page::new(all, paging.position(page_token)?, page_size, Bounds::USUAL);
         while let Some(found) = page.next(&*self.context.store, &self.context.records).await? {
             for (key, webhook) in found {
@@ -206,7 +206,7 @@ impl Webhooks {
         retry!({
             let (record, webhook) = self.load(&wanted).await?;
             let mut deletes = vec![Delete { key: record.key, expected: record.revision }];
-            deletes.extend(self.context.removal(&key::expiry_watch(&wanted.vault, &wanted.name)).await?);
+            deletes.extend(self.context.removal(&webhook_keys::expiry_watch(&wanted.vault, &wanted.name)).await?);
             let committed = self.context.try_commit(Batch { deletes, ..Batch::default() }).await?;
             self.outbox().forget().await;
             Ok(committed.map(|_| webhook))
@@ -271,14 +271,14 @@ impl Webhooks {
             let detail = Detail::Resource { kind: "webhook", name: name.to_string() };
             Error::new(Reason::WebhookNotFound, message).with(detail)
         };
-        self.context.load(&key::webhook(vault, name)).await?.ok_or_else(none)
+        self.context.load(&webhook_keys::webhook(vault, name)).await?.ok_or_else(none)
     }
 
     /// Whether one more may be made.
     async fn room(&self, vault: &VaultName, options: &WebhookOptions) -> Result<()> {
-        let of_vault = key::webhooks_of(Some(vault));
+        let of_vault = webhook_keys::webhooks_of(Some(vault));
         let (mut own, mut all) = (0, 0);
-        let every = key::webhooks_of(None);
+        let every = webhook_keys::webhooks_of(None);
         let mut scan = Scan::new(&*self.context.store, every.as_str());
         while let Some(page) = scan.next().await? {
             all += page.len();

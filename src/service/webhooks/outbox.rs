@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::domain::webhook::Tries;
 use crate::domain::{CertificateEvent, Delivery, Result, Timestamp, VaultName, Webhook, WebhookId};
 use crate::outbound::{Clients, Exchange};
-use crate::service::records::{Codec, Scan, key};
+use crate::service::records::{Codec, Scan, webhook_keys};
 use crate::store::{Batch, Put, Store};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -154,18 +154,19 @@ impl Outbox {
             webhook_id: webhook.id,
             place: self.place(&event, last),
             since: event.at.max(now),
+            planned: Some(due),
             event,
             tries: Tries::default(),
             given_up: None,
         };
-        let put = self.records.put(&key::delivery(&delivery), None, &delivery, Some(due))?;
+        let put = self.records.put(&webhook_keys::delivery(&delivery), None, &delivery, Some(due))?;
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).entry(webhook.id).and_modify(|it| it.1 += 1);
         Ok(Some(put))
     }
 
     /// The place of the last event of the certificate that waits.
     async fn last_place(&self, webhook: &Webhook, event: &CertificateEvent) -> Result<Option<i64>> {
-        let lane = key::lane(&event.vault, &webhook.name, &event.certificate);
+        let lane = webhook_keys::lane(&event.vault, &webhook.name, &event.certificate);
         let waiting = self.store.list(lane.as_str(), "", LANE).await?;
         // The key says it, also of a record that does not verify.
         let place = |key: &str| key.strip_prefix(lane.as_str())?.split('-').next()?.parse().ok();
@@ -179,7 +180,7 @@ impl Outbox {
         if let Some((_, count)) = known.filter(|(at, _)| *at <= now && now < at.plus(COUNTED)) {
             return Ok(count);
         }
-        let prefix = key::deliveries_of(&webhook.vault, &webhook.name);
+        let prefix = webhook_keys::deliveries_of(&webhook.vault, &webhook.name);
         let mut scan = Scan::new(&*self.store, prefix.as_str());
         let mut count: usize = 0;
         while count < most
@@ -210,7 +211,7 @@ impl Outbox {
             return Ok(known.1.clone());
         }
         let mut read = Known::new();
-        let all = key::webhooks_of(None);
+        let all = webhook_keys::webhooks_of(None);
         let mut scan = Scan::new(&*self.store, all.as_str());
         while let Some(page) = scan.next().await? {
             // One that does not verify was logged, and gets nothing.

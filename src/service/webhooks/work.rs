@@ -7,7 +7,7 @@ use super::send::{Outcome, Sending};
 use crate::domain::webhook::{GivenUp, WebhookPause};
 use crate::domain::{Delivery, Result, Timestamp, Webhook};
 use crate::service::context::Context;
-use crate::service::records::key;
+use crate::service::records::webhook_keys;
 use crate::store::{Batch, Delete, Put, Record};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ impl WebhookWork<'_> {
     pub(in crate::service) async fn deliver(&self, record: Record) -> Result<()> {
         let delivery: Delivery = self.0.records.read(&record)?;
         let (vault, name) = (&delivery.event.vault, &delivery.webhook);
-        let found = self.0.load(&key::webhook(vault, name)).await?;
+        let found = self.0.load(&webhook_keys::webhook(vault, name)).await?;
         let Some((_, webhook)) = found.filter(|(_, webhook)| webhook.id == delivery.webhook_id) else {
             // Whom it was meant for is no more.
             self.0.writes.outbox().sent(delivery.webhook_id);
@@ -36,26 +36,26 @@ impl WebhookWork<'_> {
         };
         let now = self.0.now();
         let outbox = self.0.writes.outbox();
-        let Some(equipment) = outbox.equipment() else { return self.look_at(record, now.plus(ELSEWHERE)).await };
+        let Some(equipment) = outbox.equipment() else {
+            return self.look_at(&record, delivery, now.plus(ELSEWHERE)).await;
+        };
         if webhook.paused.is_some() {
-            return self.look_at(record, now.plus(ELSEWHERE)).await;
+            return self.look_at(&record, delivery, now.plus(ELSEWHERE)).await;
         }
-        if let Some(first) = self.ahead_of(&record, &delivery).await? {
-            let at = first.due.unwrap_or(now).max(now.plus(BEHIND));
-            return self.look_at(record, at.min(now.plus(ELSEWHERE))).await;
+        if let Some((first, ahead)) = self.ahead_of(&record, &delivery).await? {
+            // One that is under way ends soon; its due time is the end of the lease.
+            let due = first.due.filter(|due| ahead.planned == Some(*due)).unwrap_or(now);
+            let at = due.max(now.plus(BEHIND)).min(now.plus(ELSEWHERE));
+            return self.look_at(&record, delivery, at).await;
         }
         let is_late = now >= delivery.since.plus(equipment.options.give_up_after);
-        if is_late && delivery.tries.count > 0 {
-            let reason = format!("It was not taken in time. {}", delivery.tries.outcome);
-            return self.give_up(&record, delivery, equipment, reason).await;
-        }
         let _place = match outbox.lanes.turn(webhook.id, now).await {
             Turn::Now(place) => place,
             Turn::At(_) if is_late => {
                 let reason = "It was not sent in time: its receiver fails.".to_owned();
                 return self.give_up(&record, delivery, equipment, reason).await;
             }
-            Turn::At(at) => return self.look_at(record, at).await,
+            Turn::At(at) => return self.look_at(&record, delivery, at).await,
         };
         let secrets = Secrets::open(self.0.keys.sealer(), &webhook)?;
         let sending = Sending { equipment, webhook: &webhook, secrets: &secrets };
@@ -101,19 +101,18 @@ impl WebhookWork<'_> {
             }
         };
         let end = delivery.since.plus(equipment.options.give_up_after);
-        // The last attempt is made when it is given up otherwise.
+        // The last attempt is made when it is given up.
         let at = if now < end && !gone { now.plus(wait).min(end) } else { now.plus(wait) };
         if !gone && now >= end {
             let reason = format!("It was not taken in time. {}", delivery.tries.outcome);
             return self.give_up(record, delivery, equipment, reason).await;
         }
-        let put = self.0.records.replace(record, &delivery, Some(at))?;
-        self.0.try_commit(Batch { puts: vec![put], ..Batch::default() }).await.map(|_| ())
+        self.look_at(record, delivery, at).await
     }
 
     /// The event of the same certificate that has to be sent before this one.
-    async fn ahead_of(&self, record: &Record, delivery: &Delivery) -> Result<Option<Record>> {
-        let lane = key::lane(&delivery.event.vault, &delivery.webhook, &delivery.event.certificate);
+    async fn ahead_of(&self, record: &Record, delivery: &Delivery) -> Result<Option<(Record, Delivery)>> {
+        let lane = webhook_keys::lane(&delivery.event.vault, &delivery.webhook, &delivery.event.certificate);
         for other in self.0.store.list(lane.as_str(), "", AHEAD).await? {
             if other.key >= record.key {
                 break;
@@ -122,7 +121,7 @@ impl WebhookWork<'_> {
             if let Some(read) = self.0.records.unless_damaged::<Delivery>(&other)?
                 && read.webhook_id == delivery.webhook_id
             {
-                return Ok(Some(other));
+                return Ok(Some((other, read)));
             }
         }
         Ok(None)
@@ -131,7 +130,7 @@ impl WebhookWork<'_> {
     /// The event leaves the lane, and the next one is due.
     async fn leave(&self, record: &Record, delivery: &Delivery, puts: Vec<Put>) -> Result<()> {
         let now = self.0.now();
-        let lane = key::lane(&delivery.event.vault, &delivery.webhook, &delivery.event.certificate);
+        let lane = webhook_keys::lane(&delivery.event.vault, &delivery.webhook, &delivery.event.certificate);
         let next = self.0.store.list(lane.as_str(), &record.key, 1).await?.pop();
         let gone = || Delete { key: record.key.clone(), expected: record.revision };
         // One that is under way comes back by itself.
@@ -154,9 +153,9 @@ impl WebhookWork<'_> {
         self.0.writes.outbox().sent(delivery.webhook_id);
         delivery.given_up = Some(GivenUp { at: now, reason });
         let until = now.plus(with.options.dead_letter_retention);
-        let put = self.0.records.put(&key::delivery(&delivery), None, &delivery, Some(until))?;
+        let put = self.0.records.put(&webhook_keys::delivery(&delivery), None, &delivery, Some(until))?;
         self.leave(record, &delivery, vec![put]).await?;
-        let letters = key::dead_letters_of(&vault, &name);
+        let letters = webhook_keys::dead_letters_of(&vault, &name);
         let most = with.options.dead_letters;
         let there = self.0.store.list(letters.as_str(), "", most.saturating_add(1)).await?;
         if let Some(first) = there.first().filter(|_| there.len() > most) {
@@ -166,7 +165,8 @@ impl WebhookWork<'_> {
     }
 
     async fn pause(&self, webhook: &Webhook, reason: String) -> Result<()> {
-        let Some((record, mut found)) = self.0.load(&key::webhook(&webhook.vault, &webhook.name)).await? else {
+        let Some((record, mut found)) = self.0.load(&webhook_keys::webhook(&webhook.vault, &webhook.name)).await?
+        else {
             return Ok(());
         };
         if found.id != webhook.id || found.paused.is_some() || found.receiver != webhook.receiver {
@@ -180,7 +180,7 @@ impl WebhookWork<'_> {
 
     /// What waits for the webhook is tried at once.
     pub(super) async fn wake(&self, webhook: &Webhook) -> Result<()> {
-        let place = key::expiry_watch(&webhook.vault, &webhook.name);
+        let place = webhook_keys::expiry_watch(&webhook.vault, &webhook.name);
         let Some((record, mut watch)) = self.0.load(&place).await? else { return Ok(()) };
         watch.waking = Some(String::new());
         let put = self.0.records.replace(&record, &watch, Some(self.0.now()))?;
@@ -188,9 +188,10 @@ impl WebhookWork<'_> {
         self.0.try_commit(Batch { puts: vec![put], ..Batch::default() }).await.map(|_| ())
     }
 
-    async fn look_at(&self, record: Record, at: Timestamp) -> Result<()> {
-        let puts = vec![due_at(record, at)];
-        self.0.try_commit(Batch { puts, ..Batch::default() }).await.map(|_| ())
+    async fn look_at(&self, record: &Record, mut delivery: Delivery, at: Timestamp) -> Result<()> {
+        delivery.planned = Some(at);
+        let put = self.0.records.replace(record, &delivery, Some(at))?;
+        self.0.try_commit(Batch { puts: vec![put], ..Batch::default() }).await.map(|_| ())
     }
 
     fn count(&self, outcome: &Outcome, delivery: &Delivery, now: Timestamp) {

@@ -37,7 +37,7 @@ fn webhook(webhook: Webhook) -> v1::Webhook {
 }
 
 fn delivery(delivery: Delivery) -> v1::WebhookDelivery {
-    let Delivery { webhook: _, webhook_id: _, place: _, event, since: _, tries, given_up } = delivery;
+    let Delivery { webhook: _, webhook_id: _, place: _, event, since: _, planned: _, tries, given_up } = delivery;
     v1::WebhookDelivery {
         event_id: event.id.to_string(),
         event_type: event.kind.text().to_owned(),
