@@ -40,6 +40,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".certmint.v1.MergeCertificateRequest",
             ".certmint.v1.RestoreCertificateRequest",
             ".certmint.v1.Secret",
+            ".certmint.v1.SetWebhookRequest",
+            ".certmint.v1.SetWebhookResponse",
             ".certmint.v1.UnwrapKeyResponse",
             ".certmint.v1.WrapKeyRequest",
         ])

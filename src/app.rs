@@ -39,7 +39,7 @@ use announce::{announce, say};
 pub use error::AppError;
 use error::part;
 pub use issuers::known as known_providers;
-use parts::{grpc_options, rest_options, worker_options};
+use parts::{equip_webhooks, grpc_options, rest_options, worker_options};
 pub use plugin_test::plugin_test;
 use plugins::Plugins;
 use std::fs;
@@ -89,6 +89,7 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     let (credentials, (service, opened)) =
         tokio::try_join!(open_credentials(&config, &metrics), build(&config, access, &metrics, &plugins, &probes))?;
     credentials.ask(service.publications());
+    equip_webhooks(&config, &service)?;
     let grants = grants.map(|read| Arc::new(read.follow(service.access().clone())));
     let store_failed = opened.failed.clone();
     let mut tasks = Background::default();

@@ -23,7 +23,7 @@ use crate::domain::duration;
 use crate::issuer::plugin::PluginOptions;
 use crate::keys::KeyOptions;
 use crate::limits::Limits;
-use crate::service::{AuditOptions, CaOptions, RenewalOptions, VaultOptions};
+use crate::service::{AuditOptions, CaOptions, RenewalOptions, VaultOptions, WebhookOptions};
 use crate::store::StoreOptions;
 use crate::telemetry::LogOptions;
 use crate::transport::listener::ListenerOptions;
@@ -78,6 +78,8 @@ pub struct Config {
     pub publish: CaOptions,
     /// Issuer providers in other processes. Default none.
     pub plugins: Vec<PluginOptions>,
+    /// Where events are sent.
+    pub webhooks: WebhookOptions,
     /// Outgoing connections, to CAs above all.
     pub outbound: OutboundSettings,
     /// Limits on requests and on concurrent work.
@@ -110,6 +112,7 @@ impl Default for Config {
             renewal: RenewalOptions::default(),
             publish: CaOptions::default(),
             plugins: Vec::new(),
+            webhooks: WebhookOptions::default(),
             outbound: OutboundSettings::default(),
             limits: Limits::default(),
             listener: ListenerOptions::default(),

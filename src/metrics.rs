@@ -12,6 +12,7 @@ mod master_keys;
 mod operations;
 mod process;
 mod renewals;
+mod webhooks;
 mod worker;
 
 pub use authorities::{AuthorityLevel, ListsLevel, MOST as MOST_AUTHORITIES};
@@ -20,6 +21,7 @@ pub use identity::IssuerKeys;
 pub use levels::{KeyQueue, MasterKeyLevel, Port, Tail};
 pub use operations::{Operations, Seen};
 pub use renewals::{EXPIRY_BUCKETS, Renewals, Survey};
+pub use webhooks::Webhooks;
 pub use worker::WorkerMetrics;
 
 use audit::AuditMetrics;

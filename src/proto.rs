@@ -267,6 +267,15 @@ mod tests {
                 "VaultService.CreateVault = ",
                 "VaultService.GetVault = ",
                 "VaultService.ListVaults = ",
+                "WebhookService.SetWebhook = ",
+                "WebhookService.GetWebhook = ",
+                "WebhookService.ListWebhooks = ",
+                "WebhookService.DeleteWebhook = ",
+                "WebhookService.PauseWebhook = ",
+                "WebhookService.ResumeWebhook = ",
+                "WebhookService.TestWebhook = ",
+                "WebhookService.ListDeliveries = ",
+                "WebhookService.Redeliver = ",
             ]
         );
     }
@@ -291,6 +300,16 @@ mod tests {
         let set = v1::SetIssuerRequest { issuer: Some(issuer.clone()), ..Default::default() };
         for text in [format!("{issuer:?}"), format!("{set:#?}")] {
             assert!(text.contains("eab_hmac") && text.contains("\"le\"") && !text.contains("horse"), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_debug_output_holds_what_signs_a_webhook() {
+        let secret_headers = [("authorization".to_owned(), "correct horse".to_owned())].into();
+        let set = v1::SetWebhookRequest { secret: "whsec_horse".into(), secret_headers, ..Default::default() };
+        let answer = v1::SetWebhookResponse { secret: "whsec_horse".into(), ..Default::default() };
+        for text in [format!("{set:?}"), format!("{answer:#?}")] {
+            assert!(text.contains("(hidden)") && !text.contains("horse"), "{text}");
         }
     }
 

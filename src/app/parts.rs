@@ -2,12 +2,14 @@
 
 use super::error::{AppError, part};
 use crate::config::Config;
-use crate::outbound::ClientOptions;
+use crate::outbound::{ClientOptions, Timeouts};
+use crate::service::{Service, Webhooks};
 use crate::transport::auth::Auth;
 use crate::transport::grpc::GrpcOptions;
 use crate::transport::host::Hosts;
 use crate::transport::rest::{Challenge, RestOptions};
 use crate::worker::WorkerOptions;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,6 +21,21 @@ pub(super) fn worker_options(config: &Config) -> WorkerOptions {
 pub(super) fn clients(config: &Config) -> Result<ClientOptions, AppError> {
     let proxy = config.outbound.proxy().map_err(part("[outbound] cannot be used"))?;
     Ok(ClientOptions { proxy, ..ClientOptions::default() })
+}
+
+/// How events are sent: to addresses that callers chose.
+pub(super) fn equip_webhooks(config: &Config, service: &Service) -> Result<(), AppError> {
+    let mut options = config.webhooks.clone();
+    let guard = options.guard(config.dev).map_err(part("[webhooks] cannot be used"))?;
+    let port = match config.listen.port() {
+        443 => String::new(),
+        port => format!(":{port}"),
+    };
+    options.public_url.get_or_insert_with(|| format!("https://{{vault}}.{}{port}", config.base_domain.as_str()));
+    let timeouts = Timeouts { connect: options.timeout, head: options.timeout, body: options.timeout };
+    let clients = ClientOptions { guard: Some(guard), plain_http: true, timeouts, ..clients(config)? };
+    Webhooks::of(service).equip(options, Arc::new(clients));
+    Ok(())
 }
 
 /// In development a machine is called by any of its names.

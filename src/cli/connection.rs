@@ -17,6 +17,7 @@ use crate::proto::v1::master_key_service_client::MasterKeyServiceClient;
 use crate::proto::v1::renewal_service_client::RenewalServiceClient;
 use crate::proto::v1::secret_service_client::SecretServiceClient;
 use crate::proto::v1::vault_service_client::VaultServiceClient;
+use crate::proto::v1::webhook_service_client::WebhookServiceClient;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -76,6 +77,7 @@ clients! {
     Renewals = RenewalServiceClient;
     Secrets = SecretServiceClient;
     Vaults = VaultServiceClient;
+    Webhooks = WebhookServiceClient;
 }
 
 /// A connection with what every call carries.

@@ -217,6 +217,9 @@ mod tests {
                 "RestoreCertificateRequest.value",
                 "Secret.pem",
                 "Secret.pkcs12",
+                "SetWebhookRequest.secret",
+                "SetWebhookRequest.secret_headers",
+                "SetWebhookResponse.secret",
                 "UnwrapKeyResponse.key",
                 "WrapKeyRequest.key",
             ]

@@ -52,6 +52,7 @@ mod vault;
 mod wait;
 mod watch;
 pub(crate) mod watcher;
+mod webhook;
 
 pub use agent::{AgentArgs, AgentCommand, AgentRunArgs};
 pub use audit::VerifyArgs;
@@ -190,6 +191,9 @@ pub enum ClientCommand {
     /// Vaults
     #[command(subcommand)]
     Vault(vault::VaultCommand),
+    /// Send events of the vault to other programs
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
     /// Print the signing request of a pending operation as PEM
     Csr(certificates::CsrArgs),
     /// Set up and manage issuers (certificate authorities)
@@ -278,6 +282,7 @@ async fn dispatch(
         ClientCommand::Access(command) => access::run(&Session::open(options).await?, output, command).await,
         ClientCommand::Audit(command) => audit::run(options, output, command).await,
         ClientCommand::Vault(command) => vault::run(&Session::open(options).await?, output, command).await,
+        ClientCommand::Webhook(command) => webhook::run(&Session::open(options).await?, output, command).await,
         ClientCommand::Csr(args) => certificates::csr(&Session::open(options).await?, output, args).await,
         ClientCommand::Issuer(command) => issuer::run(options, output, command, known).await,
         ClientCommand::Ca(command) => ca::run(options, output, command).await,

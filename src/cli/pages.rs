@@ -6,10 +6,11 @@ use crate::proto::v1::{
     AuditRecord, CertificateItem, DeletedCertificateItem, Grant, Installation, IssuedCertificate, IssuerItem,
     ListAuditRequest, ListAuditResponse, ListCertificateVersionsRequest, ListCertificateVersionsResponse,
     ListCertificatesRequest, ListCertificatesResponse, ListDeletedCertificatesRequest, ListDeletedCertificatesResponse,
-    ListGrantsRequest, ListGrantsResponse, ListInstallationsRequest, ListInstallationsResponse,
-    ListIssuedCertificatesRequest, ListIssuedCertificatesResponse, ListIssuersRequest, ListIssuersResponse,
-    ListPendingRequest, ListPendingResponse, ListRenewalsRequest, ListRenewalsResponse, ListVaultsRequest,
-    ListVaultsResponse, PendingOperation, Renewal, Vault,
+    ListDeliveriesRequest, ListDeliveriesResponse, ListGrantsRequest, ListGrantsResponse, ListInstallationsRequest,
+    ListInstallationsResponse, ListIssuedCertificatesRequest, ListIssuedCertificatesResponse, ListIssuersRequest,
+    ListIssuersResponse, ListPendingRequest, ListPendingResponse, ListRenewalsRequest, ListRenewalsResponse,
+    ListVaultsRequest, ListVaultsResponse, ListWebhooksRequest, ListWebhooksResponse, PendingOperation, Renewal, Vault,
+    Webhook, WebhookDelivery,
 };
 use std::mem::take;
 use tonic::{Request, Response};
@@ -58,6 +59,8 @@ pages! {
     ListPendingRequest => ListPendingResponse, operations: PendingOperation;
     ListRenewalsRequest => ListRenewalsResponse, renewals: Renewal;
     ListVaultsRequest => ListVaultsResponse, vaults: Vault;
+    ListWebhooksRequest => ListWebhooksResponse, webhooks: Webhook;
+    ListDeliveriesRequest => ListDeliveriesResponse, deliveries: WebhookDelivery;
     ListGrantsRequest => ListGrantsResponse, grants: Grant;
     ListAuditRequest => ListAuditResponse, records: AuditRecord;
 }

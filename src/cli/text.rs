@@ -6,6 +6,7 @@ pub(super) mod manage;
 pub(super) mod master_keys;
 mod profiles;
 pub(super) mod renewals;
+pub(super) mod webhooks;
 
 pub(super) use profiles::profiles;
 

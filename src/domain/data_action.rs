@@ -59,6 +59,8 @@ actions! {
     MasterKeysWrite = "certmint/masterkeys/write",
     AccessSelf = "certmint/access/self",
     InstallationsWrite = "certmint/installations/write",
+    WebhooksRead = "certmint/webhooks/read",
+    WebhooksWrite = "certmint/webhooks/write",
 }
 
 /// What kind of request an action is, for limits of callers.
@@ -109,6 +111,7 @@ impl DataAction {
             | Self::RoleAssignmentsRead
             | Self::AuditRead
             | Self::MasterKeysRead
+            | Self::WebhooksRead
             | Self::AccessSelf => RequestKind::Read,
             Self::CertificatesUpdate
             | Self::CertificatesDelete
@@ -121,6 +124,7 @@ impl DataAction {
             | Self::VaultsWrite
             | Self::MasterKeysWrite
             | Self::InstallationsWrite
+            | Self::WebhooksWrite
             | Self::BackupsMove
             | Self::RoleAssignmentsWrite
             | Self::RoleAssignmentsDelete

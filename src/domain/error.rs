@@ -69,6 +69,7 @@ pub enum Reason {
     AuditUnavailable,
     /// Records cannot be brought under the newest master key now.
     ResealNotPossible,
+    WebhookNotFound,
 }
 
 /// What a program can read of an error beside its reason.

@@ -36,6 +36,7 @@ pub mod succession;
 pub mod text;
 pub mod time;
 pub mod vault;
+pub mod webhook;
 
 pub use action::{Action, ActionKind};
 pub use blob::Blob;
@@ -47,7 +48,7 @@ pub use imported_policy::CertificateFacts;
 pub use installation::HostName;
 pub use issuer::{Authority, Credentials, IssuerConfig, IssuerInput, Pause};
 pub use key_operation::{EncryptionAlgorithm, KeyOperation, SignatureAlgorithm};
-pub use name::{CertificateName, IssuerName, RequestId, VaultName, Version};
+pub use name::{CertificateName, EventId, IssuerName, RequestId, VaultName, Version, WebhookId, WebhookName};
 pub use pending::{Operation, OperationError, Status};
 pub use policy::Policy;
 pub use policy_input::PolicyInput;
@@ -58,6 +59,7 @@ pub use revocation::{Revocation, RevocationReason};
 pub use serial::Serial;
 pub use time::Timestamp;
 pub use vault::{Recovery, RecoveryLevel, RetentionDays, Vault, VaultSettings};
+pub use webhook::{CertificateEvent, Delivery, EventType, ExpiryWatch, Webhook};
 
 /// What every use case answers with when it refuses or cannot.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

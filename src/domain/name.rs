@@ -80,6 +80,11 @@ object_name!(
     IssuerName,
     |text| ["self", "unknown"].iter().any(|word| text.eq_ignore_ascii_case(word))
 );
+object_name!(
+    /// The name of a webhook.
+    WebhookName,
+    |_| false
+);
 
 /// The name of a vault: 1 to 63 of `0-9 a-z -`, always in lower case (it is a host label).
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -180,6 +185,14 @@ hex_id!(
 hex_id!(
     /// The version of a certificate, and of its key and secret: 32 lower-case hex digits.
     Version, "version"
+);
+hex_id!(
+    /// The identifier of an event that webhooks get.
+    EventId, "event_id"
+);
+hex_id!(
+    /// Which webhook it is, whatever its name.
+    WebhookId, "webhook_id"
 );
 
 #[cfg(test)]

@@ -57,6 +57,7 @@ mod sealed_key;
 mod signature;
 mod turns;
 mod unusable_key;
+mod webhook_secret;
 mod work;
 mod workers;
 mod x509;
@@ -79,6 +80,7 @@ pub use reader::ImportLimits;
 pub use seal::{SealContext, Sealer};
 pub use sealed_key::SealedKey;
 pub(crate) use sealed_key::{open_key, open_pkcs8};
+pub use webhook_secret::WebhookSecret;
 pub use work::Work;
 pub use workers::{NotRun, QueueLoad};
 

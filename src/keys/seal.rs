@@ -76,6 +76,11 @@ impl SealContext {
         Self::of("", "", id.to_owned(), "audit.key")
     }
 
+    /// The signing secrets and the headers of a webhook.
+    pub(crate) fn webhook_secrets(vault: &str, webhook: &str) -> Self {
+        Self::of(vault, webhook, String::new(), "webhook.secrets")
+    }
+
     /// A backup, which belongs to no vault: it opens wherever the master key is known.
     pub(crate) fn backup() -> Self {
         Self::of("", "", String::new(), "backup.1")

@@ -3,7 +3,7 @@
 
 use super::authorities::Authorities;
 use super::master_keys::MasterKeys;
-use super::{Renewals, add};
+use super::{Renewals, Webhooks, add};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -58,6 +58,7 @@ pub struct Operations {
     /// The CAs of the server.
     pub authorities: Authorities,
     pub renewals: Renewals,
+    pub webhooks: Webhooks,
     pub master_keys: MasterKeys,
     state: Mutex<State>,
 }
@@ -79,6 +80,7 @@ impl fmt::Debug for Operations {
 impl Operations {
     pub(super) fn register(&self, registry: &mut Registry) {
         self.renewals.register(registry);
+        self.webhooks.register(registry);
         self.master_keys.register(registry);
         let text = "Transitions of pending operations that this replica read in the log; each replica counts all";
         add(registry, "certmint_operation_transitions", text, &self.transitions);

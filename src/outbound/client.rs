@@ -4,7 +4,7 @@ use super::connect::Connector;
 use super::error::{causes, ours};
 use super::redirect::redirected;
 use super::{
-    Clients, Error, ErrorKind, Exchange, Identity, Proxy, Request, Response, limit, redacted, roots, traceparent,
+    Clients, Error, ErrorKind, Exchange, Guard, Identity, Proxy, Request, Response, limit, redacted, roots, traceparent,
 };
 use crate::token_bucket::Buckets;
 use async_trait::async_trait;
@@ -49,6 +49,8 @@ pub struct ClientOptions {
     pub plain_http: bool,
     /// What the client shows of itself.
     pub identity: Option<Identity>,
+    /// What may be connected to; everything where there is none.
+    pub guard: Option<Guard>,
     /// The limits of all credentials: one set for the process.
     pub buckets: Arc<Buckets>,
 }
@@ -63,6 +65,7 @@ impl Default for ClientOptions {
             native_roots: true,
             plain_http: false,
             identity: None,
+            guard: None,
             buckets: Arc::default(),
         }
     }
@@ -84,10 +87,19 @@ impl Client {
     /// # Errors
     /// Roots or a certificate of the client that cannot be used.
     pub fn new(options: ClientOptions) -> Result<Self, Error> {
-        let ClientOptions { timeouts, max_body, proxy, extra_roots, native_roots, plain_http, identity, buckets } =
-            options;
+        let ClientOptions {
+            timeouts,
+            max_body,
+            proxy,
+            extra_roots,
+            native_roots,
+            plain_http,
+            identity,
+            guard,
+            buckets,
+        } = options;
         let tls = roots::tls(extra_roots.as_deref(), native_roots, identity.as_ref())?;
-        let connector = Connector { tls, proxy, timeout: timeouts.connect, plain: plain_http };
+        let connector = Connector { tls, proxy, timeout: timeouts.connect, plain: plain_http, guard };
         let http = legacy::Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())

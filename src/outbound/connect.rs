@@ -1,7 +1,7 @@
 //! Connections: directly or through the proxy, with TLS on top.
 
 use super::error::tls_cause;
-use super::{Error, ErrorKind, Proxy};
+use super::{Error, ErrorKind, Guard, Proxy};
 use futures_util::future::BoxFuture;
 use http::Uri;
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -29,6 +29,7 @@ pub(super) struct Connector {
     pub(super) timeout: Duration,
     /// Whether `http` is allowed.
     pub(super) plain: bool,
+    pub(super) guard: Option<Guard>,
 }
 
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -60,8 +61,11 @@ impl Connector {
     async fn establish(&self, host: &str, port: u16, secure: bool) -> Result<Stream, Error> {
         let proxy = self.proxy.as_deref().filter(|proxy| proxy.covers(host));
         let tcp = match proxy {
+            Some(_) if self.guard.as_ref().is_some_and(|guard| !guard.permits_by_proxy(host)) => {
+                return Err(Guard::refusal(host));
+            }
             Some(proxy) => tunnel(proxy, host, port).await?,
-            None => dial(host, port).await?,
+            None => dial(host, port, self.guard.as_ref()).await?,
         };
         if !secure {
             return Ok(Stream { io: Box::new(tcp), http2: false });
@@ -80,9 +84,20 @@ impl Connector {
     }
 }
 
-async fn dial(host: &str, port: u16) -> Result<TcpStream, Error> {
+/// Resolves the name once, and connects to what the guard permits of it.
+async fn dial(host: &str, port: u16, guard: Option<&Guard>) -> Result<TcpStream, Error> {
     let failed = |error: io::Error| Error::new(ErrorKind::Connect, format!("No connection to {host}:{port}: {error}."));
-    let tcp = TcpStream::connect((host, port)).await.map_err(failed)?;
+    let tcp = match guard {
+        None => TcpStream::connect((host, port)).await.map_err(failed)?,
+        Some(guard) => {
+            let found = tokio::net::lookup_host((host, port)).await.map_err(failed)?;
+            let addresses: Vec<_> = found.filter(|address| guard.permits(host, address.ip())).collect();
+            if addresses.is_empty() {
+                return Err(Guard::refusal(host));
+            }
+            TcpStream::connect(&*addresses).await.map_err(failed)?
+        }
+    };
     // Small requests must not wait for the acknowledgement of the one before.
     tcp.set_nodelay(true).map_err(failed)?;
     Ok(tcp)
@@ -91,7 +106,7 @@ async fn dial(host: &str, port: u16) -> Result<TcpStream, Error> {
 /// A tunnel to `host:port` through the proxy.
 async fn tunnel(proxy: &Proxy, host: &str, port: u16) -> Result<TcpStream, Error> {
     let Proxy { host: proxy_host, port: proxy_port, authorization, .. } = proxy;
-    let mut tcp = dial(proxy_host, *proxy_port).await?;
+    let mut tcp = dial(proxy_host, *proxy_port, None).await?;
     let target = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let mut head = zeroize::Zeroizing::new(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"));
     if let Some(authorization) = authorization {

@@ -6,6 +6,7 @@ mod client;
 mod connect;
 pub mod dns;
 mod error;
+mod guard;
 mod identity;
 mod limit;
 mod proxy;
@@ -16,6 +17,7 @@ mod trace;
 
 pub use client::{Client, ClientOptions, Timeouts};
 pub use error::{Error, ErrorKind};
+pub use guard::Guard;
 pub use identity::Identity;
 pub use limit::{Quota, credential_name};
 pub use proxy::Proxy;

@@ -15,12 +15,12 @@ pub struct Proxy {
     pub(super) port: u16,
     /// The value of `Proxy-Authorization`.
     pub(super) authorization: Option<Zeroizing<String>>,
-    except: Vec<Exception>,
+    except: Vec<Named>,
 }
 
-/// An entry of `no_proxy`.
+/// An entry of a list of hosts, such as `no_proxy`.
 #[derive(Clone, Debug, Eq, PartialEq)]
-enum Exception {
+pub(super) enum Named {
     All,
     /// The host itself and everything below it.
     Domain(String),
@@ -44,34 +44,49 @@ impl Proxy {
             let plain = Zeroizing::new(percent_encoding::percent_decode_str(user).collect::<Vec<u8>>());
             Zeroizing::new(format!("Basic {}", STANDARD.encode(&*plain)))
         });
-        let except = no_proxy.iter().map(|entry| Exception::parse(entry)).collect::<Result<_, _>>()?;
+        let except = no_proxy.iter().map(|entry| Named::parse("no_proxy", entry)).collect::<Result<_, _>>()?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         Ok(Self { host, port: authority.port_u16().unwrap_or(80), authorization, except })
     }
 
     /// Whether a host is reached through the proxy.
     pub(super) fn covers(&self, host: &str) -> bool {
-        let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase();
-        let address = host.parse::<IpAddr>().ok();
-        !self.except.iter().any(|entry| match entry {
-            Exception::All => true,
-            Exception::Domain(domain) => {
-                host == *domain || host.strip_suffix(domain.as_str()).is_some_and(|rest| rest.ends_with('.'))
-            }
-            Exception::Network(network, bits) => address.is_some_and(|address| within(address, *network, *bits)),
-        })
+        let address = host_of(host).parse::<IpAddr>().ok();
+        !self.except.iter().any(|entry| entry.has_host(host) || address.is_some_and(|it| entry.has_address(it)))
     }
 }
 
-impl Exception {
-    fn parse(entry: &str) -> Result<Self, Error> {
+/// A host of an address as it compares.
+pub(super) fn host_of(host: &str) -> String {
+    host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase()
+}
+
+impl Named {
+    /// Whether it names this host.
+    pub(super) fn has_host(&self, host: &str) -> bool {
+        let host = host_of(host);
+        match self {
+            Self::All => true,
+            Self::Domain(domain) => {
+                host == *domain || host.strip_suffix(domain.as_str()).is_some_and(|rest| rest.ends_with('.'))
+            }
+            Self::Network(..) => false,
+        }
+    }
+
+    /// Whether it names this address.
+    pub(super) fn has_address(&self, address: IpAddr) -> bool {
+        matches!(self, Self::Network(network, bits) if within(address, *network, *bits))
+    }
+
+    pub(super) fn parse(setting: &str, entry: &str) -> Result<Self, Error> {
         let entry = entry.trim();
         if entry == "*" {
             return Ok(Self::All);
         }
         let bad = || {
             let hint = "a host name, an address, a network such as 10.0.0.0/8, or *";
-            Error::new(ErrorKind::Settings, format!("The entry {entry:?} of no_proxy is not {hint}."))
+            Error::new(ErrorKind::Settings, format!("The entry {entry:?} of {setting} is not {hint}."))
         };
         let (address, bits) = entry.split_once('/').map_or((entry, None), |(address, bits)| (address, Some(bits)));
         if let Ok(address) = address.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {

@@ -36,6 +36,29 @@ impl fmt::Debug for v1::ImportCertificateRequest {
     }
 }
 
+impl fmt::Debug for v1::SetWebhookRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { webhook, secret, make_secret, forget_secrets, secret_headers } = self;
+        let mut hidden: Vec<(&String, Hidden)> =
+            secret_headers.iter().map(|(name, value)| (name, Hidden(value.len()))).collect();
+        hidden.sort_by_key(|(name, _)| *name);
+        f.debug_struct("SetWebhookRequest")
+            .field("webhook", webhook)
+            .field("secret", &Hidden(secret.len()))
+            .field("make_secret", make_secret)
+            .field("forget_secrets", forget_secrets)
+            .field("secret_headers", &hidden)
+            .finish()
+    }
+}
+
+impl fmt::Debug for v1::SetWebhookResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { webhook, secret } = self;
+        f.debug_struct("SetWebhookResponse").field("webhook", webhook).field("secret", &Hidden(secret.len())).finish()
+    }
+}
+
 impl fmt::Debug for v1::ImportAuthorityRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { vault_name, issuer_name, value, password, crl } = self;

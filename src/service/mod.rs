@@ -23,6 +23,7 @@ mod retry;
 mod stored_formats;
 mod vaults;
 pub mod watch;
+mod webhooks;
 mod writes;
 
 pub use crate::issuer::provider::{Health as ProviderHealth, IssuerSchema, OptionKind, OptionSchema};
@@ -68,6 +69,10 @@ pub use renewals::{
     ListRenewals, RenewRequest, RenewalOptions, RenewalPage, RenewalState, RenewalView, Renewals, WholeVault,
 };
 pub use vaults::{NamedVault, NewVault, VaultObjects, VaultOptions, VaultPage, Vaults};
+pub use webhooks::{
+    Deliveries, DeliveryPage, SetWebhook, WebhookInput, WebhookOptions, WebhookPage, WebhookRef, WebhookTest, Webhooks,
+    WebhooksOf,
+};
 
 use crate::clock::Clock;
 use crate::domain::{Result, Timestamp};
@@ -84,6 +89,7 @@ use issuers::Issuing;
 use records::Codec;
 use std::sync::Arc;
 use watch::Watch;
+use webhooks::outbox::Outbox;
 use writes::Writes;
 
 /// All use cases, by subject. Cheap to clone.
@@ -116,8 +122,9 @@ impl Service {
         let vaults = Arc::new(Vaults::new(&options.vaults, store.clone(), records.clone()));
         vaults.refresh().await?;
         let ledger = Ledger::new(options.audit.clone(), records.clone(), clock.clone(), random_id)?;
+        let outbox = Outbox::new(store.clone(), records.clone(), clock.clone());
         let context = Context {
-            writes: Arc::new(Writes::new(store.clone(), ledger)),
+            writes: Arc::new(Writes::new(store.clone(), ledger, outbox)),
             store,
             records,
             keys,

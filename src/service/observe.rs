@@ -77,6 +77,7 @@ impl Service {
         let (lines, failures) = self.audit().counts();
         metrics.set_audit(lines, failures);
         metrics.set_events_unreadable(self.context.hub.unreadable());
+        metrics.operations.webhooks.dropped(self.context.writes.outbox().dropped());
         metrics.set_issuers(&self.issuers.control().issuer_counts());
     }
 

@@ -54,6 +54,9 @@ const V1_VAULT_RENEWALS: &str = include_str!("../../tests/data/stored-v1-vault-r
 /// What it wrote of versions on hosts.
 const V1_INSTALLATIONS: &str = include_str!("../../tests/data/stored-v1-installations.json");
 
+/// What it wrote of webhooks, and of what is sent to them.
+const V1_WEBHOOKS: &str = include_str!("../../tests/data/stored-v1-webhooks.json");
+
 /// Everything that `old` says is said by `new` as well; `new` may say more.
 fn missing(place: &str, old: &Value, new: &Value) -> Vec<String> {
     match (old, new) {
@@ -174,7 +177,8 @@ fn rights_and_what_is_said_of_master_keys_load_with_a_code_and_never_without() {
     let sealer = Arc::new(Sealer::new(MasterKeys::random()));
     let codec = Codec::new(sealer.clone());
     codec.tolerate();
-    for (key, body) in [V1_RIGHTS, V1_MASTER_KEYS, V1_VAULT_RENEWALS].into_iter().flat_map(|file| bodies(file).0) {
+    let always_coded = [V1_RIGHTS, V1_MASTER_KEYS, V1_VAULT_RENEWALS, V1_WEBHOOKS].map(|file| bodies(file).0);
+    for (key, body) in always_coded.into_iter().flatten() {
         assert!(refused(&codec, &record(&key, body.to_string().into_bytes())), "{key}");
         let lost = of_kind(&codec, &record(&key, record_body(&sealer, &key, &body["value"])));
         assert!(lost.is_empty(), "{}", lost.join("\n"));
@@ -293,27 +297,22 @@ fn refused(codec: &Codec, record: &Record) -> bool {
 #[test]
 fn every_kind_of_record_has_a_stored_body() {
     let (with, _) = authenticated();
-    let [authorities, providers, parked, operators, issued, rights, audit, installations, vault_renewals, master_keys] =
-        [
-            V1_AUTHORITIES,
-            V1_PROVIDERS,
-            V1_PARKED,
-            V1_OPERATORS,
-            V1_ISSUED,
-            V1_RIGHTS,
-            V1_AUDIT,
-            V1_INSTALLATIONS,
-            V1_VAULT_RENEWALS,
-            V1_MASTER_KEYS,
-        ]
-        .map(|file| bodies(file).0);
-    let keys = with.iter().map(|record| record.key.as_str()).chain(authorities.keys().map(String::as_str));
-    let keys = keys.chain(issued.keys().chain(rights.keys()).chain(audit.keys()).map(String::as_str));
-    let keys = keys.chain(master_keys.keys().map(String::as_str));
-    let keys = keys.chain(providers.keys().chain(parked.keys()).chain(operators.keys()).map(String::as_str));
-    let keys = keys.chain(vault_renewals.keys().map(String::as_str));
-    let keys = keys.chain(installations.keys().map(String::as_str));
-    let stored: Vec<Kind> = keys.filter_map(Kind::of).collect();
+    let others = [
+        V1_AUTHORITIES,
+        V1_PROVIDERS,
+        V1_PARKED,
+        V1_OPERATORS,
+        V1_ISSUED,
+        V1_RIGHTS,
+        V1_AUDIT,
+        V1_INSTALLATIONS,
+        V1_MASTER_KEYS,
+        V1_VAULT_RENEWALS,
+        V1_WEBHOOKS,
+    ];
+    let keys = with.into_iter().map(|record| record.key);
+    let keys = keys.chain(others.into_iter().flat_map(|file| bodies(file).0.into_keys()));
+    let stored: Vec<Kind> = keys.filter_map(|key| Kind::of(&key)).collect();
     let without: Vec<&Kind> = Kind::ALL.iter().filter(|kind| !stored.contains(kind)).collect();
     assert!(without.is_empty(), "kinds of records without a fixture in tests/data: {without:?}");
 }

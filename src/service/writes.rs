@@ -1,6 +1,8 @@
-//! Every commit of a use case or a job: what it changes has its record in the audit ledger, in the same batch.
+//! Every commit of a use case or a job: what it changes has its record in the audit ledger, and what
+//! webhooks are told of it its records in the outbox, in the same batch.
 
 use super::audit::ledger::{Entry, Ledger};
+use super::webhooks::outbox::Outbox;
 use crate::domain::Error;
 use crate::store::{Batch, Revision, Store, StoreError};
 use std::fmt;
@@ -11,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) struct Writes {
     store: Arc<dyn Store>,
     ledger: Ledger,
+    outbox: Outbox,
     /// Whether the store took the last write. A store may go on to answer reads when its disk is full or read-only.
     refused: AtomicBool,
 }
@@ -29,16 +32,21 @@ pub(super) enum NotCommitted {
 }
 
 impl Writes {
-    pub(super) fn new(store: Arc<dyn Store>, ledger: Ledger) -> Self {
-        Self { store, ledger, refused: AtomicBool::new(false) }
+    pub(super) fn new(store: Arc<dyn Store>, ledger: Ledger, outbox: Outbox) -> Self {
+        Self { store, ledger, outbox, refused: AtomicBool::new(false) }
     }
 
     pub(super) fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// Commits the batch with its record, if it leaves one.
+    pub(super) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// Commits the batch with what it tells to webhooks and its record, if it leaves one.
     pub(super) async fn commit(&self, mut batch: Batch) -> Result<Revision, NotCommitted> {
+        self.outbox.join(&mut batch).await.map_err(NotCommitted::Record)?;
         let entry = self.ledger.join(&mut batch).map_err(NotCommitted::Record)?;
         self.committed(batch, entry).await.map_err(NotCommitted::Store)
     }

@@ -121,8 +121,8 @@ errors! {
     "purge in a vault that forbids it";
     "wait until the retention is over";
     Throttled = ResourceExhausted, TOO_MANY_REQUESTS, "Throttled";
-    "too many key requests are waiting, from this caller or in total, or the work would miss the deadline of the request; or the caller asks more often than `access.per_caller` allows; or a vault has as many reports of installations as it takes";
-    "repeat after `Retry-After`; the limits are `limits.key_queue_time`, `limits.key_queue_share`, `limits.key_queue`, `access.per_caller` and `vaults.installations`";
+    "too many key requests are waiting, from this caller or in total, or the work would miss the deadline of the request; or the caller asks more often than `access.per_caller` allows; or a vault has as many reports of installations as it takes; or there are as many webhooks as may be";
+    "repeat after `Retry-After`; the limits are `limits.key_queue_time`, `limits.key_queue_share`, `limits.key_queue`, `access.per_caller`, `vaults.installations`, `webhooks.per_vault` and `webhooks.total`";
     WatchLimitExceeded = ResourceExhausted, TOO_MANY_REQUESTS, "Throttled";
     "too many watch streams of the connection, the caller or the server";
     "watch many certificates on one stream";
@@ -207,6 +207,9 @@ errors! {
     ResealNotPossible = FailedPrecondition, CONFLICT, "Conflict";
     "`Reseal` while another replica does not have the newest master key or writes with another one, or while records of a version without authentication codes are taken over";
     "do what the message names ([operations.md](operations.md#master-keys))";
+    WebhookNotFound = NotFound, NOT_FOUND, "WebhookNotFound";
+    "no webhook of that name in the vault";
+    "list them (`certmint webhook list`)";
 }
 
 #[cfg(test)]

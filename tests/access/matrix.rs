@@ -108,6 +108,18 @@ const METHODS: &[(&str, &[&str])] = &[
     (INSTALLED, &["InstallationService/ReportInstallation"]),
     (MASTER_KEYS, &["MasterKeyService/GetMasterKeys"]),
     ("certmint/masterkeys/write", &["MasterKeyService/Reseal", "MasterKeyService/StopReseal"]),
+    (HOOKS_READ, &["WebhookService/GetWebhook", "WebhookService/ListWebhooks", "WebhookService/ListDeliveries"]),
+    (
+        HOOKS_WRITE,
+        &[
+            "WebhookService/SetWebhook",
+            "WebhookService/DeleteWebhook",
+            "WebhookService/PauseWebhook",
+            "WebhookService/ResumeWebhook",
+            "WebhookService/TestWebhook",
+            "WebhookService/Redeliver",
+        ],
+    ),
     // Everybody's.
     (
         SELF,
@@ -130,6 +142,10 @@ const METHODS: &[(&str, &[&str])] = &[
 const AUDIT: &str = "certmint/audit/read";
 const MASTER_KEYS: &str = "certmint/masterkeys/read";
 
+/// Webhooks.
+const HOOKS_READ: &str = "certmint/webhooks/read";
+const HOOKS_WRITE: &str = "certmint/webhooks/write";
+
 /// What agents say.
 const INSTALLED: &str = "certmint/installations/write";
 
@@ -139,7 +155,7 @@ const SELF: &str = "certmint/access/self";
 /// Data actions of the built-in roles, without the same beginning, but for those of another one; a star stands for any
 /// text.
 const ROLES: &[(&str, &[&str])] = &[
-    ("Key Vault Administrator", &["*"]),
+    ("Key Vault Administrator", &["*", HOOKS_READ]),
     ("Key Vault Reader", &["*/read", "secrets/readMetadata/action"]),
     ("Key Vault Certificates Officer", &["certificates/*", "certificatecas/*", "certificatecontacts/write"]),
     (
@@ -166,7 +182,7 @@ const ROLES: &[(&str, &[&str])] = &[
     ("certmint Requester", &["certificates/read", "certificates/create/action", "certificates/update/action"]),
     ("certmint Watcher", &["certificates/read"]),
     ("certmint Agent", &["certificates/read", "secrets/getSecret/action", INSTALLED]),
-    ("certmint Auditor", &["*/read", "secrets/readMetadata/action", AUDIT, MASTER_KEYS]),
+    ("certmint Auditor", &["*/read", "secrets/readMetadata/action", AUDIT, MASTER_KEYS, HOOKS_READ]),
 ];
 
 /// Routes that no method of the contract names: those of ours, and the writes of Key Vault that are always refused,
@@ -219,7 +235,7 @@ fn allows(role: &str, action: &str) -> bool {
             Some(("", end)) if !end.is_empty() => action.ends_with(end) && action.len() > end.len(),
             Some((begin, _)) => action.starts_with(begin),
             None => *pattern == action,
-        } && (![AUDIT, MASTER_KEYS].contains(&action) || *pattern == action))
+        } && (![AUDIT, MASTER_KEYS, HOOKS_READ].contains(&action) || *pattern == action))
     };
     let public = ["keys/verify/action", "keys/encrypt/action", "keys/wrap/action"].contains(&action);
     has(action) || public && has("keys/read")
@@ -233,7 +249,7 @@ fn about(action: &str, names: bool) -> About {
     match action {
         _ if names => About::Name,
         // Without a name: the renewals of all certificates.
-        "certificatecontacts/write" | "certificates/update/action" => About::WholeVault,
+        "certificatecontacts/write" | "certificates/update/action" | HOOKS_READ | HOOKS_WRITE => About::WholeVault,
         // A role counts everywhere, and master keys are those of the whole server.
         MASTER_KEYS
         | "certmint/masterkeys/write"

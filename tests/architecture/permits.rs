@@ -25,6 +25,8 @@ const TARGETS: &[&str] = &[
     "VaultName",
     "VersionRef",
     "WatchRequest",
+    "WebhookRef",
+    "WebhooksOf",
 ];
 
 /// What decides on permits, and the vaults that it decides with.

@@ -14,7 +14,7 @@ const WIDE_DATA: &[(&str, usize)] = &[
     ("AgentConfig", 14),
     ("Certificate", 16),
     ("CertificateEntry", 13),
-    ("Config", 23),
+    ("Config", 24),
     ("Connection", 12),
     ("Facts", 19),
     ("IssuerBody", 12),

@@ -66,7 +66,7 @@ mod ask {
     version!(v1alpha);
 }
 
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     "certmint.v1.AccessService",
     "certmint.v1.AuditService",
     "certmint.v1.CertificateAdminService",
@@ -78,6 +78,7 @@ const OURS: [&str; 11] = [
     "certmint.v1.RenewalService",
     "certmint.v1.SecretService",
     "certmint.v1.VaultService",
+    "certmint.v1.WebhookService",
 ];
 const OTHERS: [&str; 3] =
     ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];

@@ -26,4 +26,5 @@ mod snapshots;
 mod successions;
 mod trail;
 mod vaults;
+mod webhooks;
 mod withdrawn;

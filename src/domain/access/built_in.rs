@@ -34,7 +34,13 @@ pub(super) const BUILT_IN: [BuiltIn; 14] = [
         ADMINISTRATOR,
         uuid!("00482a5a-887f-4fb3-b363-3b7fe8e74483"),
         "Everything with certificates, keys, secrets, issuers and contacts.",
-        &["Microsoft.KeyVault/vaults/*", "certmint/backups/move", "certmint/installations/write"],
+        &[
+            "Microsoft.KeyVault/vaults/*",
+            "certmint/backups/move",
+            "certmint/installations/write",
+            "certmint/webhooks/read",
+            "certmint/webhooks/write",
+        ],
     ),
     (
         READER,
@@ -152,6 +158,7 @@ pub(super) const BUILT_IN: [BuiltIn; 14] = [
             "Microsoft.Authorization/*/read",
             "certmint/audit/read",
             "certmint/masterkeys/read",
+            "certmint/webhooks/read",
         ],
     ),
 ];

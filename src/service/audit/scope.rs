@@ -103,12 +103,12 @@ impl Scope {
     }
 
     /// That of the task that runs, if it has one.
-    pub(super) fn current() -> Option<Arc<Self>> {
+    pub(in crate::service) fn current() -> Option<Arc<Self>> {
         SCOPE.try_with(Clone::clone).ok()
     }
 
     /// Whether it changes something; `None` for a job.
-    pub(super) fn asks(&self) -> Option<Asks> {
+    pub(in crate::service) fn asks(&self) -> Option<Asks> {
         match &self.of {
             Of::Request { asks, .. } => Some(asks()),
             Of::Job(_) => None,
@@ -116,7 +116,7 @@ impl Scope {
     }
 
     /// Whether it is this job.
-    pub(super) fn is_job(&self, word: &str) -> bool {
+    pub(in crate::service) fn is_job(&self, word: &str) -> bool {
         matches!(self.of, Of::Job(what) if what == word)
     }
 

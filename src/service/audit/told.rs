@@ -74,6 +74,7 @@ fn is_told(kind: Kind) -> bool {
         | Kind::Grant
         | Kind::Role
         | Kind::Installation
+        | Kind::Webhook
         | Kind::AuditKey
         | Kind::Reseal => true,
         Kind::Pending
@@ -94,6 +95,9 @@ fn is_told(kind: Kind) -> bool {
         | Kind::AuditVolume
         | Kind::Replica
         | Kind::Parked
+        | Kind::ExpiryWatch
+        | Kind::Delivery
+        | Kind::DeadLetter
         | Kind::Meta => false,
     }
 }

@@ -26,6 +26,7 @@ use super::issuers::Issuing;
 use super::master_keys::MasterKeyObjects;
 use super::pending::PendingOperations;
 use super::records::{Kind, concerns_a_record};
+use super::webhooks::WebhookWork;
 use crate::domain::{Result, Timestamp};
 use crate::store::Record;
 use clock_rollback::LatestTime;
@@ -79,6 +80,12 @@ enum DueKind {
     Certificate,
     /// The walk that brings records under the newest master key.
     Reseal,
+    /// An event to be sent to a webhook.
+    Delivery,
+    /// An event that a webhook did not take, to be forgotten.
+    DeadLetter,
+    /// A look at certificates that end, for a webhook.
+    ExpiryWatch,
 }
 
 impl DueKind {
@@ -98,6 +105,7 @@ impl DueKind {
             Self::Responder => "OCSP responder",
             Self::Certificate => RENEWAL,
             Self::Reseal => RESEAL,
+            Self::Delivery | Self::DeadLetter | Self::ExpiryWatch => "webhook",
         }
     }
 
@@ -118,6 +126,9 @@ impl DueKind {
             Kind::Responder => Some(Self::Responder),
             Kind::Certificate => Some(Self::Certificate),
             Kind::Reseal => Some(Self::Reseal),
+            Kind::Delivery => Some(Self::Delivery),
+            Kind::DeadLetter => Some(Self::DeadLetter),
+            Kind::ExpiryWatch => Some(Self::ExpiryWatch),
             Kind::Version
             | Kind::Suspended
             | Kind::Contacts
@@ -137,6 +148,7 @@ impl DueKind {
             | Kind::Replica
             | Kind::Parked
             | Kind::Installation
+            | Kind::Webhook
             | Kind::Meta => None,
         }
     }
@@ -237,6 +249,9 @@ impl Jobs {
             DueKind::Responder => self.renew_responder(due).await,
             DueKind::Certificate => self.renewals.step(due.record).await,
             DueKind::Reseal => MasterKeyObjects::new(self.context.clone()).step(&due.record).await,
+            DueKind::Delivery => WebhookWork(&self.context).deliver(due.record).await,
+            DueKind::DeadLetter => self.context.remove(&due.record).await,
+            DueKind::ExpiryWatch => WebhookWork(&self.context).watch_expiry(due.record).await,
         }
     }
 }

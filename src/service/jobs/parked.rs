@@ -95,6 +95,7 @@ mod tests {
             Kind::Replica,
             Kind::Parked,
             Kind::Installation,
+            Kind::Webhook,
             Kind::Meta,
         ];
         assert_eq!(without, expected);

@@ -31,7 +31,7 @@ pub(in crate::service) struct Key<T> {
 }
 
 impl<T> Key<T> {
-    fn new(text: String) -> Self {
+    pub(super) fn new(text: String) -> Self {
         Self { text, of: PhantomData }
     }
 
@@ -74,7 +74,7 @@ pub(in crate::service) struct Prefix<T> {
 }
 
 impl<T> Prefix<T> {
-    fn new(text: String) -> Self {
+    pub(super) fn new(text: String) -> Self {
         Self { text, of: PhantomData }
     }
 
@@ -142,7 +142,7 @@ pub(in crate::service) trait Sealed {
 }
 
 /// A key in a vault; without a name what all of the kind have in common.
-fn named(kind: Kind, vault: &VaultName, name: &str) -> String {
+pub(super) fn named(kind: Kind, vault: &VaultName, name: &str) -> String {
     format!("{}{vault}/{name}", kind.prefix())
 }
 

@@ -13,6 +13,7 @@ use crate::domain::blob;
 use crate::domain::installation::Installation;
 use crate::domain::issued::{IntentRef, IssuedRecord};
 use crate::domain::renewal::VaultRenewals;
+use crate::domain::webhook::{Delivery, ExpiryWatch, Webhook};
 use crate::domain::{
     Blob, Certificate, CertificateEntry, CertificateName, Contacts, IssuerConfig, IssuerName, Operation, Policy,
     RequestId, Tags, Timestamp, Vault, VaultName,
@@ -260,6 +261,14 @@ kinds! {
     Parked = "parked" of ParkedRecord,
     /// A version on a host, as the host reported it.
     Installation = "installations" of Installation,
+    /// Where events of a vault are sent.
+    Webhook = "webhooks" of Webhook,
+    /// How far the ends of certificates were told to a webhook.
+    ExpiryWatch = "expiry-watches" of ExpiryWatch,
+    /// An event on its way to a webhook.
+    Delivery = "deliveries" of Delivery,
+    /// An event that a webhook did not take.
+    DeadLetter = "dead-letters" of Delivery,
     /// What the store says of itself.
     Meta = "meta" of Mark,
 }
@@ -363,18 +372,6 @@ impl Stored for ParkedRecord {
     fn belongs(&self, place: &Place<'_>) -> bool {
         let parts = [place.vault, place.name, place.id].into_iter().filter(|part| !part.is_empty());
         place.kind == Kind::Parked && parts.collect::<Vec<_>>().join("/") == self.key
-    }
-}
-
-impl Stored for Contacts {
-    fn belongs(&self, place: &Place<'_>) -> bool {
-        place.kind == Kind::Contacts
-    }
-}
-
-impl Stored for Vault {
-    fn belongs(&self, place: &Place<'_>) -> bool {
-        place.kind == Kind::Vault && place.vault == self.name.as_str()
     }
 }
 

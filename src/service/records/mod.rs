@@ -31,8 +31,10 @@ mod reseal;
 mod reseal_job;
 mod scan;
 mod sealed;
-mod vault_renewals;
+mod vault_places;
 mod verified;
+pub(super) mod webhook_keys;
+mod webhooks;
 
 pub(super) use crate::domain::text::hex;
 pub use adoption::Takeover;

@@ -35,6 +35,8 @@ pub(in crate::service) enum List {
     Renewals,
     Audit,
     Installations,
+    Webhooks,
+    Deliveries,
 }
 
 impl List {
@@ -55,6 +57,8 @@ impl List {
             Self::Renewals => "renewals",
             Self::Audit => "audit",
             Self::Installations => "installations",
+            Self::Webhooks => "webhooks",
+            Self::Deliveries => "deliveries",
         }
     }
 }

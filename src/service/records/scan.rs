@@ -93,6 +93,10 @@ pub(super) fn certificate_of(kind: Kind, record: &Record) -> Option<String> {
         | Kind::Reseal
         | Kind::Parked
         | Kind::Installation
+        | Kind::Webhook
+        | Kind::ExpiryWatch
+        | Kind::Delivery
+        | Kind::DeadLetter
         | Kind::Meta => None,
     }
 }

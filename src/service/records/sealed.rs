@@ -20,6 +20,7 @@ use crate::domain::installation::Installation;
 use crate::domain::issued::IssuedRecord;
 use crate::domain::issuer::{Authority, Credentials};
 use crate::domain::renewal::VaultRenewals;
+use crate::domain::webhook::{Delivery, ExpiryWatch, Receiver, Webhook};
 use crate::domain::{Certificate, CertificateEntry, Contacts, IssuerConfig, Vault};
 use crate::keys::SealContext;
 
@@ -63,6 +64,8 @@ nothing_is_sealed! {
     Sweep { started }
     ReplicaRecord { id, keys, since, seen }
     Installation { vault, certificate, host, version, state, message, since, reported, principal }
+    Delivery { webhook, webhook_id, place, event, since, planned, tries, given_up }
+    ExpiryWatch { vault, webhook, webhook_id, told, until, after, waking }
     ResealRecord { to, counts_only, begun, by, pass, after, resealed, tally, ended, counted }
 }
 
@@ -172,6 +175,23 @@ impl Sealed for IssuerStateRecord {
         let (vault, issuer) = (vault.as_str(), issuer.as_str());
         let state = std::iter::once((state, SealContext::issuer_state(vault, issuer)));
         state.chain(secrets.iter().map(|it| (it, SealContext::issuer_secrets(vault, issuer)))).collect()
+    }
+}
+
+impl Sealed for Webhook {
+    fn sealed<'a>(&'a self, _: &Place<'_>) -> Vec<SealedValue<'a>> {
+        let Self {
+            vault,
+            name,
+            id: _,
+            receiver: Receiver { url: _, envelope: _, handshake: _, ca_certificates: _ },
+            event_types: _,
+            sealed,
+            paused: _,
+            created: _,
+            updated: _,
+        } = self;
+        vec![(sealed, SealContext::webhook_secrets(vault.as_str(), name.as_str()))]
     }
 }
 

@@ -31,6 +31,7 @@ mod stream_deadline;
 mod unary;
 mod vaults;
 mod watch;
+mod webhooks;
 
 pub(crate) use issuers::provider as provider_message;
 pub(crate) use reading::reads_a_message;
@@ -49,6 +50,7 @@ use crate::proto::v1::master_key_service_server::{MasterKeyServiceServer, SERVIC
 use crate::proto::v1::renewal_service_server::{RenewalServiceServer, SERVICE_NAME as RENEWALS};
 use crate::proto::v1::secret_service_server::{SERVICE_NAME as SECRETS, SecretServiceServer};
 use crate::proto::v1::vault_service_server::{SERVICE_NAME as VAULTS, VaultServiceServer};
+use crate::proto::v1::webhook_service_server::{SERVICE_NAME as WEBHOOKS, WebhookServiceServer};
 use crate::service::Service;
 use crate::transport::auth::Auth;
 use crate::transport::host::Hosts;
@@ -143,6 +145,9 @@ pub fn api(service: Service, options: GrpcOptions) -> Api {
     let master_keys = MasterKeyServiceServer::new(master_keys::MasterKeyCalls(service.clone()))
         .max_decoding_message_size(message_limit)
         .max_encoding_message_size(SEND_LIMIT);
+    let webhooks = WebhookServiceServer::new(webhooks::WebhookCalls(service.clone()))
+        .max_decoding_message_size(message_limit)
+        .max_encoding_message_size(SEND_LIMIT);
     let (reporter, health) = tonic_health::server::health_reporter();
     options.tasks.spawn(report_health(reporter, options.closing.clone()));
     let routes = Routes::new(certificates(message_limit))
@@ -155,6 +160,7 @@ pub fn api(service: Service, options: GrpcOptions) -> Api {
         .add_service(renewals)
         .add_service(installations)
         .add_service(master_keys)
+        .add_service(webhooks)
         .add_service(audit)
         .add_service(health.max_decoding_message_size(QUESTION_LIMIT));
     let restore = Routes::new(certificates(message_limit.max(backup)));
@@ -240,8 +246,21 @@ pub(super) fn refused(content_type: &HeaderValue, why: &Refusal) -> http::Respon
 }
 
 /// The services whose health is told, and the server as a whole.
-const SERVICES: [&str; 12] =
-    ["", CERTIFICATES, ADMIN, AUTHORITIES, SECRETS, KEYS, VAULTS, ACCESS, AUDIT, RENEWALS, INSTALLATIONS, MASTER_KEYS];
+const SERVICES: [&str; 13] = [
+    "",
+    CERTIFICATES,
+    ADMIN,
+    AUTHORITIES,
+    SECRETS,
+    KEYS,
+    VAULTS,
+    ACCESS,
+    AUDIT,
+    RENEWALS,
+    INSTALLATIONS,
+    MASTER_KEYS,
+    WEBHOOKS,
+];
 
 async fn report_health(reporter: tonic_health::server::HealthReporter, closing: CancellationToken) {
     for name in SERVICES {

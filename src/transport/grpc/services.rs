@@ -4,6 +4,7 @@
 use super::status::status;
 use super::{
     access, admin, audit, authorities, certificates, installations, keys, master_keys, renewals, secrets, vaults,
+    webhooks,
 };
 use crate::domain::Error;
 use crate::proto::v1;
@@ -18,6 +19,7 @@ use crate::proto::v1::master_key_service_server::MasterKeyService;
 use crate::proto::v1::renewal_service_server::RenewalService;
 use crate::proto::v1::secret_service_server::SecretService;
 use crate::proto::v1::vault_service_server::VaultService;
+use crate::proto::v1::webhook_service_server::WebhookService;
 use tonic::{Request, Response, Status};
 
 /// `method: Request -> Response = the function of ours`.
@@ -154,6 +156,20 @@ service! {
     InstallationService for installations::InstallationCalls {
         report_installation: ReportInstallationRequest -> ReportInstallationResponse = report;
         list_installations: ListInstallationsRequest -> ListInstallationsResponse = list;
+    }
+}
+
+service! {
+    WebhookService for webhooks::WebhookCalls {
+        set_webhook: SetWebhookRequest -> SetWebhookResponse = set;
+        get_webhook: GetWebhookRequest -> GetWebhookResponse = get;
+        list_webhooks: ListWebhooksRequest -> ListWebhooksResponse = list;
+        delete_webhook: DeleteWebhookRequest -> DeleteWebhookResponse = delete;
+        pause_webhook: PauseWebhookRequest -> PauseWebhookResponse = pause;
+        resume_webhook: ResumeWebhookRequest -> ResumeWebhookResponse = resume;
+        test_webhook: TestWebhookRequest -> TestWebhookResponse = test;
+        list_deliveries: ListDeliveriesRequest -> ListDeliveriesResponse = deliveries;
+        redeliver: RedeliverRequest -> RedeliverResponse = redeliver;
     }
 }
 

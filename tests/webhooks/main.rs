@@ -1,0 +1,12 @@
+//! Webhooks as their receivers see them: the whole program sends to a server that is slow, wrong, gone, and comes back.
+
+mod faults;
+#[expect(dead_code, reason = "the ACME tests start servers of others")]
+#[path = "../acme/peers.rs"]
+mod peers;
+mod play;
+#[path = "../support/ports.rs"]
+mod ports;
+#[path = "../support/program.rs"]
+mod program;
+mod receiver;
