@@ -119,11 +119,11 @@ fn parse(text: &[u8]) -> Result<Vec<(CertificateDer<'static>, Timestamp)>, Strin
     Ok(cas)
 }
 
+/// What verifies client certificates, and until when it is what the CAs say.
+type Verifier = (Arc<dyn ClientCertVerifier>, Timestamp);
+
 /// `None` where all CAs have ended.
-fn verifier(
-    cas: &[(CertificateDer<'static>, Timestamp)],
-    now: Timestamp,
-) -> Result<Option<(Arc<dyn ClientCertVerifier>, Timestamp)>, String> {
+fn verifier(cas: &[(CertificateDer<'static>, Timestamp)], now: Timestamp) -> Result<Option<Verifier>, String> {
     let mut store = RootCertStore::empty();
     let mut until: Option<Timestamp> = None;
     for (der, not_after) in cas.iter().filter(|(_, not_after)| *not_after > now) {
