@@ -21,6 +21,9 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// Most CAs of a file.
 const MAX_ROOTS: usize = 100;
 
+/// Verifies by the CAs that have not ended, until the first of them does.
+type Verifier = (Arc<dyn ClientCertVerifier>, Timestamp);
+
 /// The CAs of a file.
 pub(super) struct Roots {
     path: PathBuf,
@@ -31,8 +34,8 @@ struct Present {
     /// What the file held.
     text: Vec<u8>,
     cas: Vec<(CertificateDer<'static>, Timestamp)>,
-    /// Of those that have not ended, and when the first of them does.
-    verifier: Option<(Arc<dyn ClientCertVerifier>, Timestamp)>,
+    /// `None` where all have ended.
+    verifier: Option<Verifier>,
 }
 
 impl fmt::Debug for Roots {
@@ -77,7 +80,7 @@ impl Roots {
         Ok(until)
     }
 
-    fn verifier(&self, now: Timestamp) -> Option<(Arc<dyn ClientCertVerifier>, Timestamp)> {
+    fn verifier(&self, now: Timestamp) -> Option<Verifier> {
         let mut present = self.present();
         if present.verifier.as_ref().is_some_and(|(_, until)| *until <= now) {
             // They were read before, so that this cannot fail; if it does, nobody is believed.
