@@ -222,6 +222,18 @@ async fn a_damaged_record_is_named_and_stays_as_it_is() {
     life.ok(A, "GET /secrets/web", "").await;
 }
 
+#[tokio::test]
+async fn a_record_with_a_good_code_that_cannot_be_read_counts_for_its_key() {
+    let place = filled().await;
+    let key = "contacts/team-b";
+    let value = serde_json::json!({"of": "a newer version"});
+    place.write(key, std::str::from_utf8(&certmint::service::record_body(&sealer(&[OLD]), key, &value)).unwrap());
+    let life = place.open_on(Arc::new(place.store()), sealer(&[OLD, NEW])).await.unwrap();
+    let status = reseal(&place, &life).await;
+    assert_eq!((end(&status), status.unread, status.keys[0].records), (ResealEnd::Done, 1, Some(1)), "{status:?}");
+    assert_eq!(needing(&place, "k1"), [key]);
+}
+
 /// A store that takes no batch with one of the records, as if that had become too large.
 struct Picky {
     inner: Sqlite,
