@@ -342,6 +342,20 @@ async fn a_server_with_two_keys_counts_by_itself_once_a_day() {
 }
 
 #[tokio::test]
+async fn a_count_goes_on_where_servers_begin_to_write_with_another_key() {
+    let place = filled().await;
+    let life = place.open_on(Arc::new(place.store()), sealer(&[NEW, OLD])).await.unwrap();
+    MasterKeyObjects::of(&life.service).keep_up().await.unwrap();
+    let work = keys!(life, status(RESEAL)).unwrap().reseal.unwrap();
+    assert_eq!((work.to.as_str(), work.ended), ("k1", None));
+    drop(life);
+    let life = place.open_on(Arc::new(place.store()), sealer(&[OLD, NEW])).await.unwrap();
+    let status = walk(&place, &life).await;
+    assert_eq!((end(&status), status.counted.is_some()), (ResealEnd::Done, true), "{status:?}");
+    assert!(status.keys[0].records.unwrap() > 0, "{status:?}");
+}
+
+#[tokio::test]
 async fn an_operation_at_an_issuer_is_left_alone_until_its_step_is_over() {
     let place = Place::new();
     let life = place.open().await;
