@@ -377,6 +377,21 @@ async fn an_operation_at_an_issuer_is_left_alone_until_its_step_is_over() {
 }
 
 #[tokio::test]
+async fn the_longest_step_of_a_replica_that_was_killed_is_waited_for() {
+    let mut place = Place::new();
+    place.limits.limits.work_lease = Duration::from_secs(600);
+    let life = place.open().await;
+    life.ok("default", "POST /certificates/web/create", &policy("Self", "")).await;
+    drop(life);
+    let life = place.open_on(Arc::new(place.store()), sealer(&[OLD, NEW])).await.unwrap();
+    let step = life.service.jobs().claim(1).await.unwrap().pop().unwrap();
+    assert_eq!(step.key(), "pending/default/web");
+    drop(step);
+    let status = reseal(&place, &life).await;
+    assert_eq!((end(&status), needing(&place, "k1")), (ResealEnd::Done, Vec::new()), "{status:?}");
+}
+
+#[tokio::test]
 async fn it_is_refused_while_another_replica_lacks_the_key_or_writes_with_another_one() {
     let place = filled().await;
     let store: Arc<dyn Store> = Arc::new(place.store());
