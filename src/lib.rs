@@ -22,6 +22,7 @@ pub mod line_file;
 pub mod metrics;
 pub mod outbound;
 pub mod peers;
+mod process_group;
 pub mod proto;
 pub mod regular_file;
 mod repeated;
