@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod mtls;
 pub mod outbound;
 pub mod peers;
+mod process_group;
 pub mod proto;
 pub mod regular_file;
 mod repeated;

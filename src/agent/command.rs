@@ -2,8 +2,9 @@
 //! shell, in bounded time.
 
 use super::config::SignalConfig;
+use crate::process_group::ProcessGroup;
 use crate::regular_file;
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,7 +33,7 @@ pub(super) async fn run(argv: &[String], limit: Duration, facts: &[(&str, &str)]
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
     let mut child = command.spawn().map_err(|error| format!("{program} cannot be started: {error}"))?;
-    let (group, said) = (Group(child.id()), Said::default());
+    let (group, said) = (ProcessGroup::of(&child), Said::default());
     let reading = child.stderr.take().map(|stderr| tokio::spawn(keep_end(stderr, Arc::clone(&said))));
     let status = match timeout(limit, child.wait()).await {
         Ok(Ok(status)) => status,
@@ -69,26 +70,6 @@ async fn keep_end(mut from: impl AsyncRead + Unpin, said: Said) {
 fn line(said: &[u8]) -> String {
     let text = String::from_utf8_lossy(said);
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().filter(|c| !c.is_control()).collect()
-}
-
-/// A program and those that it started: they end together where it takes too long.
-struct Group(Option<u32>);
-
-impl Group {
-    /// What it left running, such as a daemon, goes on.
-    fn has_ended(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let leader = self.0.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        if let Some(leader) = leader {
-            // It may have ended by now.
-            let _ = kill_process_group(leader, Signal::KILL);
-        }
-    }
 }
 
 /// The signal of a name, with or without `SIG`.

@@ -2,6 +2,7 @@
 
 use super::error::{AppError, part};
 use crate::keys::{MasterKeyLines, MasterKeys};
+use crate::process_group::ProcessGroup;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
@@ -69,11 +70,14 @@ async fn run(words: &[String], timeout: Duration) -> Result<Zeroizing<Vec<u8>>, 
     let deadline = Instant::now() + timeout;
     let late = |_| format!("did not end within {} s", timeout.as_secs_f64());
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    // A command that hangs is run again and again: what it started must not remain each time.
+    command.kill_on_drop(true).process_group(0);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(OWN)) {
         command.env_remove(name);
     }
     let mut child = command.spawn().map_err(|error| format!("cannot be started: {error}"))?;
+    let group = ProcessGroup::of(&child);
     let mut printed = child.stdout.take().ok_or("has no standard output")?;
     // Room for all of it, so that no copy is left behind when it grows.
     let mut output = Zeroizing::new(vec![0; MAX_OUTPUT]);
@@ -88,6 +92,7 @@ async fn run(words: &[String], timeout: Duration) -> Result<Zeroizing<Vec<u8>>, 
     }
     let status = timeout_at(deadline, child.wait()).await.map_err(late)?;
     let status = status.map_err(|error| format!("cannot be waited for: {error}"))?;
+    group.has_ended();
     if !status.success() {
         return Err(format!("failed ({status}); run it by hand, as the user of the server, to see why"));
     }
@@ -153,6 +158,34 @@ mod tests {
         assert_eq!(keys.newest(), "k");
         let told = told.into_inner().unwrap();
         assert!(told.len() == 3 && told[1].contains("(/bin/cat) failed (exit status: 1)"), "{told:?}");
+    }
+
+    #[tokio::test]
+    async fn what_a_command_started_ends_where_it_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let (script, pid_file) = (folder.path().join("script"), folder.path().join("pid"));
+        std::fs::write(&script, format!("sleep 1000 & echo $! > '{}'; wait\n", pid_file.display())).unwrap();
+        let started = async {
+            loop {
+                match std::fs::read_to_string(&pid_file) {
+                    Ok(pid) if pid.ends_with('\n') => return pid,
+                    _ => sleep(Duration::from_millis(20)).await,
+                }
+            }
+        };
+        let text = format!("k exec:/bin/sh {}", script.display());
+        let pid = tokio::select! {
+            pid = started => pid,
+            ended = once(lines(&text), TIMEOUT) => panic!("{ended:?}"),
+        };
+        for _ in 0..600 {
+            // Gone, or dead and not yet collected by the first process.
+            match std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
+                Ok(stat) if !stat.contains(") Z ") => sleep(Duration::from_millis(100)).await,
+                _ => return,
+            }
+        }
+        panic!("the program behind it goes on");
     }
 
     #[tokio::test]

@@ -86,6 +86,7 @@ pub(super) async fn finding(session: &Session) -> std::result::Result<String, (S
         .keys
         .iter()
         .filter(|key| !key.newest && key.records == Some(0) && now.unread_records == 0)
+        .filter(|key| !text::master_keys::is_written(&now.replicas, key))
         .map(|key| key.id.as_str())
         .collect();
     let newest = now.keys.iter().find(|key| key.newest).map_or("", |key| key.id.as_str());

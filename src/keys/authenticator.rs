@@ -1,6 +1,7 @@
 //! Message authentication codes under keys derived from the master keys: for stored records, which nobody who can write
 //! to the database may change or move, and for page tokens.
 
+use super::master_key_lines::is_id;
 use super::master_keys::MasterKeys;
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
@@ -80,7 +81,9 @@ impl Authenticator {
     /// # Errors
     /// What does not fit.
     pub fn verify(&self, purpose: Purpose, id: &str, parts: &[&[u8]], code: &[u8]) -> Result<(), Mismatch> {
-        let (_, keys) = self.keys.iter().find(|(known, _)| known == id).ok_or(Mismatch::UnknownKey)?;
+        let known = self.keys.iter().find(|(known, _)| known == id);
+        // What can be no id was written by whoever changed the database, and is shown to nobody.
+        let (_, keys) = known.ok_or(if is_id(id) { Mismatch::UnknownKey } else { Mismatch::Changed })?;
         let expected = context(&keys[purpose as usize], parts).sign();
         equal(expected.as_ref(), code).then_some(()).ok_or(Mismatch::Changed)
     }
@@ -137,6 +140,9 @@ mod tests {
         assert_eq!(macs.verify(Purpose::PageToken, "a", &[b"ab", b"c"], &code), Err(Mismatch::Changed));
         assert_eq!(macs.verify(Purpose::Record, "a", &[b"ab", b"c"], &code[..31]), Err(Mismatch::Changed));
         assert_eq!(macs.verify(Purpose::Record, "x", &[b"ab", b"c"], &code), Err(Mismatch::UnknownKey));
+        for id in ["", "x\u{1b}[2J", "a b", &"x".repeat(33)] {
+            assert_eq!(macs.verify(Purpose::Record, id, &[b"ab", b"c"], &code), Err(Mismatch::Changed), "{id:?}");
+        }
     }
 
     #[test]

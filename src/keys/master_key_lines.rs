@@ -42,7 +42,7 @@ impl MasterKeyLines {
             let (Some(id), Some(key)) = (words.next(), words.next()) else {
                 return Err(problem("a line is an id, a space and a key in base64"));
             };
-            if id.len() > 32 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+            if !is_id(id) {
                 return Err(problem("the id has up to 32 letters, digits, - _ and ."));
             }
             if lines.iter().any(|(other, _)| other == id) {
@@ -92,6 +92,11 @@ impl MasterKeyLines {
         };
         self.0.into_iter().map(key).collect::<Result<_, _>>().map(MasterKeys::of)
     }
+}
+
+/// Whether a master key can have this id.
+pub(super) fn is_id(id: &str) -> bool {
+    (1..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
 fn command<'a>(program: &'a str, arguments: impl Iterator<Item = &'a str>) -> Result<Line, &'static str> {

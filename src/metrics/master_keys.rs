@@ -30,10 +30,29 @@ impl MasterKeys {
     /// Sets what is known.
     pub fn set(&self, now: &MasterKeyLevel) {
         let MasterKeyLevel { records, counted, under_way } = now;
+        // A key that no record needs any more, and that the server does not have.
+        self.records.clear();
         for (id, count) in records.iter().take(MOST) {
             self.records.get_or_create(&[("master_key", id.clone())]).set(level(*count));
         }
         self.counted.set(counted.unwrap_or(0));
         self.under_way.set((*under_way).into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_not_counted_any_more_has_no_series() {
+        let keys = MasterKeys::default();
+        let needs = |ids: &[&str]| {
+            let records = ids.iter().map(|id| ((*id).to_owned(), 3)).collect();
+            keys.set(&MasterKeyLevel { records, counted: Some(1), under_way: false });
+            ["lost", "new"].map(|id| keys.records.get(&[("master_key", id.to_owned())]).is_some())
+        };
+        assert_eq!(needs(&["lost", "new"]), [true, true]);
+        assert_eq!(needs(&["new"]), [false, true]);
     }
 }

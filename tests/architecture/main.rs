@@ -169,6 +169,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ("src/repeated.rs", &["crate::"]),
     ("src/regular_file.rs", &["crate::"]),
     ("src/line_file.rs", &["crate::"]),
+    ("src/process_group.rs", &["crate::"]),
     (
         "src/worker.rs",
         &["crate::store", "crate::issuer", "crate::transport", "crate::keys", "crate::config", "tonic::", "axum::"],

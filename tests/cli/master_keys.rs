@@ -93,6 +93,19 @@ async fn what_stayed_as_it_is_is_named_and_no_key_is_said_to_be_unused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_a_replica_writes_with_is_not_said_to_be_unused() {
+    let fake = Fake::start().await;
+    let mut now = keys(ResealState::Done, Some(0));
+    now.replicas.push(Replica { id: "ab12".into(), master_key_ids: vec!["new".into(), "old".into()] });
+    fake.part().master_keys.push_back(now);
+    let ended = fake.run(&["keys", "status"]).await;
+    assert!(ended.out.contains("old         0        a replica writes with it\n"), "{}", ended.out);
+    let ended = fake.run(&["doctor"]).await;
+    assert!(ended.out.contains("ok    master keys: 2 known, new encrypts"), "{}", ended.out);
+    assert!(!ended.out.contains("no record needs"), "{}", ended.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_count_is_waited_for_and_doctor_names_keys_that_nothing_needs() {
     let fake = Fake::start().await;
     fake.part().master_keys = [keys(ResealState::Running, None), keys(ResealState::Done, Some(0))].into();

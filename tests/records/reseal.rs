@@ -222,6 +222,18 @@ async fn a_damaged_record_is_named_and_stays_as_it_is() {
     life.ok(A, "GET /secrets/web", "").await;
 }
 
+#[tokio::test]
+async fn a_record_with_a_good_code_that_cannot_be_read_counts_for_its_key() {
+    let place = filled().await;
+    let key = "contacts/team-b";
+    let value = serde_json::json!({"of": "a newer version"});
+    place.write(key, std::str::from_utf8(&certmint::service::record_body(&sealer(&[OLD]), key, &value)).unwrap());
+    let life = place.open_on(Arc::new(place.store()), sealer(&[OLD, NEW])).await.unwrap();
+    let status = reseal(&place, &life).await;
+    assert_eq!((end(&status), status.unread, status.keys[0].records), (ResealEnd::Done, 1, Some(1)), "{status:?}");
+    assert_eq!(needing(&place, "k1"), [key]);
+}
+
 /// A store that takes no batch with one of the records, as if that had become too large.
 struct Picky {
     inner: Sqlite,
@@ -330,6 +342,20 @@ async fn a_server_with_two_keys_counts_by_itself_once_a_day() {
 }
 
 #[tokio::test]
+async fn a_count_goes_on_where_servers_begin_to_write_with_another_key() {
+    let place = filled().await;
+    let life = place.open_on(Arc::new(place.store()), sealer(&[NEW, OLD])).await.unwrap();
+    MasterKeyObjects::of(&life.service).keep_up().await.unwrap();
+    let work = keys!(life, status(RESEAL)).unwrap().reseal.unwrap();
+    assert_eq!((work.to.as_str(), work.ended), ("k1", None));
+    drop(life);
+    let life = place.open_on(Arc::new(place.store()), sealer(&[OLD, NEW])).await.unwrap();
+    let status = walk(&place, &life).await;
+    assert_eq!((end(&status), status.counted.is_some()), (ResealEnd::Done, true), "{status:?}");
+    assert!(status.keys[0].records.unwrap() > 0, "{status:?}");
+}
+
+#[tokio::test]
 async fn an_operation_at_an_issuer_is_left_alone_until_its_step_is_over() {
     let place = Place::new();
     let life = place.open().await;
@@ -348,6 +374,21 @@ async fn an_operation_at_an_issuer_is_left_alone_until_its_step_is_over() {
     life.ok("default", "GET /certificates/web", "").await;
     let status = walk(&place, &life).await;
     assert_eq!((end(&status), needing(&place, "k1")), (ResealEnd::Done, Vec::new()));
+}
+
+#[tokio::test]
+async fn the_longest_step_of_a_replica_that_was_killed_is_waited_for() {
+    let mut place = Place::new();
+    place.limits.limits.work_lease = Duration::from_secs(600);
+    let life = place.open().await;
+    life.ok("default", "POST /certificates/web/create", &policy("Self", "")).await;
+    drop(life);
+    let life = place.open_on(Arc::new(place.store()), sealer(&[OLD, NEW])).await.unwrap();
+    let step = life.service.jobs().claim(1).await.unwrap().pop().unwrap();
+    assert_eq!(step.key(), "pending/default/web");
+    drop(step);
+    let status = reseal(&place, &life).await;
+    assert_eq!((end(&status), needing(&place, "k1")), (ResealEnd::Done, Vec::new()), "{status:?}");
 }
 
 #[tokio::test]

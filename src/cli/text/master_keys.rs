@@ -1,12 +1,15 @@
 //! Master keys for people.
 
 use super::{Lines, table, time};
-use crate::proto::v1::{MasterKey, MasterKeys, Reseal, ResealState};
+use crate::proto::v1::{MasterKey, MasterKeys, Replica, Reseal, ResealState};
 
 /// A line for each master key, and how the work stands that brings records under the newest one.
 pub(in crate::cli) fn master_keys(now: &MasterKeys) -> String {
     let MasterKeys { keys, count_time, unread_records, reseal, replicas } = now;
-    let rows = keys.iter().map(|key| [key.id.clone(), records(key), what(key, *unread_records).to_owned()]);
+    let what = |key: &MasterKey| {
+        if is_written(replicas, key) { "a replica writes with it" } else { what(key, *unread_records) }
+    };
+    let rows = keys.iter().map(|key| [key.id.clone(), records(key), what(key).to_owned()]);
     let mut text = table(["MASTER KEY", "RECORDS", ""], rows);
     let mut lines = Lines::default();
     lines.add("counted", &count_time.as_ref().map_or_else(|| "never".to_owned(), |at| time(Some(at))));
@@ -20,6 +23,11 @@ pub(in crate::cli) fn master_keys(now: &MasterKeys) -> String {
     }
     text.push_str(&lines.end());
     text
+}
+
+/// Whether a replica writes with a key that is not the newest one of the server: what was counted is over soon.
+pub(in crate::cli) fn is_written(replicas: &[Replica], key: &MasterKey) -> bool {
+    key.known && !key.newest && replicas.iter().any(|replica| replica.master_key_ids.last() == Some(&key.id))
 }
 
 fn records(key: &MasterKey) -> String {

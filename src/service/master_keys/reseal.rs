@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// Passes through all records. Two are enough where nobody writes with another master key.
 const MAX_PASSES: u32 = 20;
-/// Before the records are looked at again that others worked on.
+/// Before the records are looked at again that others worked on, at least.
 const AGAIN: Duration = Duration::from_secs(5);
 /// Before another replica is expected to have taken up what this one cannot do.
 const ELSEWHERE: Duration = Duration::from_secs(5);
@@ -135,6 +135,10 @@ impl MasterKeyObjects {
         if !job.is_under_way() {
             return self.save(record, &job, None).await.map(|_| ());
         }
+        if job.counts_only {
+            // A count goes on with other master keys, where servers were restarted with those meanwhile.
+            self.context.records.newest_key().clone_into(&mut job.to);
+        }
         if job.to != self.context.records.newest_key() {
             tracing::warn!(
                 key = job.to,
@@ -162,7 +166,10 @@ impl MasterKeyObjects {
             return self.end(record, &job).await;
         }
         job.pass += 1;
-        self.save(record, &job, Some(now.plus(if others_work { rest.max(AGAIN) } else { rest }))).await.map(|_| ())
+        // The passes together take longer than the step of a replica that was killed counts as under way.
+        let again = AGAIN.max(self.context.limits().work_lease / (MAX_PASSES - 2));
+        let pause = if others_work { rest.max(again) } else { rest };
+        self.save(record, &job, Some(now.plus(pause))).await.map(|_| ())
     }
 
     /// Says that the walk is over. That of a change of the store has its line in the ledger.

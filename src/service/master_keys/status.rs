@@ -82,7 +82,7 @@ pub struct MasterKeyStatus {
     pub keys: Vec<MasterKeyCount>,
     /// When they were counted.
     pub counted: Option<Timestamp>,
-    /// Records that were damaged or could not be looked into then: what they need is not among the counts.
+    /// Records that were damaged or could not be looked into then: not all that they need is among the counts.
     pub unread: u64,
     /// The walk that is under way, or the last one.
     pub reseal: Option<ResealView>,

@@ -90,6 +90,8 @@ impl MasterKeyObjects {
                 }
                 Next::Stays(Stays::Damaged(problem)) => {
                     job.tally.damaged += 1;
+                    // One with a good code that cannot be read may be that of a newer version: its key still counts.
+                    job.tally.needs(&keys);
                     job.tally.name(&record.key, problem);
                 }
                 Next::Stays(Stays::Unknown(problem)) => {
