@@ -341,7 +341,7 @@ const NEVER_REFUSED: [&str; 5] = [
 ];
 
 /// Methods without a URI: there is nothing to compare them with.
-const WITHOUT_URI: [&str; 42] = [
+const WITHOUT_URI: [&str; 51] = [
     "CertificateService.ListPending",
     "CertificateService.WatchPending",
     "CertificateAdminService.CheckIssuer",
