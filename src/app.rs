@@ -86,8 +86,18 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     count_connections(&metrics, listener.stats());
     // The crypto library gathers its entropy with the first signature, for some 30 ms: meanwhile the store is opened.
     let (access, grants) = access::open(&config).map_err(part("[access] cannot be used"))?;
-    let (credentials, (service, opened)) =
-        tokio::try_join!(open_credentials(&config, &metrics), build(&config, access, &metrics, &plugins, &probes))?;
+    // From here on: what is opened may wait for long, and the first process of a container has no other way to end.
+    let mut signals = signals::Signals::listen().map_err(part("cannot install signal handlers"))?;
+    let opening = async {
+        tokio::try_join!(open_credentials(&config, &metrics), build(&config, access, &metrics, &plugins, &probes))
+    };
+    let (credentials, (service, opened)) = tokio::select! {
+        opened = opening => opened?,
+        () = signals.any() => {
+            tracing::info!("stopped by a signal before it was ready");
+            return Ok(());
+        }
+    };
     credentials.ask(service.publications());
     equip_webhooks(&config, &service)?;
     let grants = grants.map(|read| Arc::new(read.follow(service.access().clone())));
@@ -139,8 +149,6 @@ pub async fn serve(arguments: cli::ServeArgs) -> Result<(), AppError> {
     )
     .with_cors(Cors::new(config.cors.origins(config.dev)));
     leftovers::remove(&config.data_dir);
-    // Installed before the announcement: its reader may send a signal at once.
-    let signals = signals::Signals::listen().map_err(part("cannot install signal handlers"))?;
     announce(address, &config, &credentials, admin.as_ref().map(|(address, _)| *address));
     let delay = config.shutdown.delay(config.dev);
     tasks.spawn("signals", {

@@ -35,7 +35,8 @@ impl Signals {
         std::process::exit(130);
     }
 
-    async fn any(&mut self) {
+    /// Waits for one of them.
+    pub(super) async fn any(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

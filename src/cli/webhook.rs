@@ -172,9 +172,9 @@ async fn set(session: &Session, output: Output, args: SetArgs) -> Result<Exit> {
         headers.insert(name, read(Path::new(&file))?.trim_end().to_owned());
     }
     let request = SetWebhookRequest {
+        vault_name: session.vault(),
+        webhook_name: name,
         webhook: Some(Webhook {
-            vault_name: session.vault(),
-            webhook_name: name,
             url,
             event_types: events,
             envelope: envelope.into(),

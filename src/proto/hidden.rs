@@ -38,11 +38,13 @@ impl fmt::Debug for v1::ImportCertificateRequest {
 
 impl fmt::Debug for v1::SetWebhookRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { webhook, secret, make_secret, forget_secrets, secret_headers } = self;
+        let Self { vault_name, webhook_name, webhook, secret, make_secret, forget_secrets, secret_headers } = self;
         let mut hidden: Vec<(&String, Hidden)> =
             secret_headers.iter().map(|(name, value)| (name, Hidden(value.len()))).collect();
         hidden.sort_by_key(|(name, _)| *name);
         f.debug_struct("SetWebhookRequest")
+            .field("vault_name", vault_name)
+            .field("webhook_name", webhook_name)
             .field("webhook", webhook)
             .field("secret", &Hidden(secret.len()))
             .field("make_secret", make_secret)

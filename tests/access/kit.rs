@@ -8,11 +8,13 @@ use certmint::domain::access::{AccessFile, FileInput, PrincipalName};
 use certmint::jwt::Issuers;
 use certmint::keys::MasterKeys;
 use certmint::limits::Limits;
+use certmint::outbound::ClientOptions;
 use certmint::proto::v1;
 use certmint::proto::v1::access_service_client::AccessServiceClient;
 use certmint::proto::v1::certificate_service_client::CertificateServiceClient;
 use certmint::service::{
     AccessOptions, AuditOptions, CallerLimits, GrantLimits, Mode, Service, ServiceOptions, VaultOptions,
+    WebhookOptions, Webhooks,
 };
 use certmint::store::Store;
 use certmint::store::sqlite::Sqlite;
@@ -197,6 +199,8 @@ impl Server {
         let master_keys = MasterKeys::from_text(MASTER_KEY).unwrap();
         let running = start_on(shared.0, master_keys, options).await;
         let service = running.service.clone();
+        let clients = ClientOptions { plain_http: true, ..ClientOptions::default() };
+        Webhooks::of(&service).equip(WebhookOptions::default(), Arc::new(clients));
         let folder = tempfile::tempdir().unwrap();
         let auth = Auth::Known { tokens: Some(Arc::new(tokens(&folder))), issuers, certificates: None };
         let rest = rest::router(service.clone(), RestOptions::new(auth.clone()));

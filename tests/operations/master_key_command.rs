@@ -3,10 +3,11 @@
 use crate::clients::{create, grpc, rest, until};
 use crate::ports::free_port;
 use crate::server::{ALICE, Place, Server};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -73,4 +74,22 @@ async fn a_server_waits_for_the_command_of_a_key_and_says_for_which() {
     write_keys(&place, &format!("hsm {KEY}\n"));
     let server = place.start();
     assert!(secret(&server).await);
+}
+
+/// The first process of a container is not ended by a signal that it does not take.
+#[tokio::test]
+async fn a_server_that_waits_for_a_key_takes_the_signal_to_stop() {
+    let place = Place::new("");
+    let keys = place.file("master.key");
+    place.configure(&format!("[keys]\nmaster_key_file = '{}'\n", keys.display()));
+    write_keys(&place, "hsm exec:/bin/false\n");
+    let port = free_port();
+    let mut command = tokio::process::Command::from(place.command());
+    command.arg("--admin-listen").arg(format!("127.0.0.1:{port}")).kill_on_drop(true);
+    let mut server = command.spawn().unwrap();
+    until("the server waits", async || readiness(port).await.contains("the master key hsm")).await;
+    let id = i32::try_from(server.id().unwrap()).unwrap();
+    kill_process(Pid::from_raw(id).unwrap(), Signal::TERM).unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(60), server.wait()).await.expect("it ends").unwrap();
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
 }

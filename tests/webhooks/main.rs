@@ -7,6 +7,9 @@ mod peers;
 mod play;
 #[path = "../support/ports.rs"]
 mod ports;
+#[path = "../support/postgres.rs"]
+mod postgres;
 #[path = "../support/program.rs"]
 mod program;
 mod receiver;
+mod replicas;

@@ -154,7 +154,11 @@ impl MasterKeyObjects {
             return self.save(record, &job, Some(now.plus(rest))).await.map(|_| ());
         }
         let tally = std::mem::take(&mut job.tally);
-        let (is_clean, others_work) = (tally.written == 0 && tally.again == 0, tally.again > 0);
+        let others_work = tally.again > 0;
+        // A replica that was started meanwhile may write with another key behind the last look.
+        let is_clean = tally.written == 0
+            && tally.again == 0
+            && (job.counts_only || self.unready_replica(&job.to).await?.is_none());
         job.after.clear();
         if is_clean || job.counts_only {
             job.counted = Some(Counted { at: now, tally: tally.clone() });

@@ -74,9 +74,17 @@ impl WebhookCalls {
 
     pub(super) async fn set(&self, request: Request<v1::SetWebhookRequest>) -> Result<v1::SetWebhookResponse> {
         let (call, message) = open(request)?;
-        let v1::SetWebhookRequest { webhook: given, secret, make_secret, forget_secrets, secret_headers } = message;
+        let v1::SetWebhookRequest {
+            vault_name,
+            webhook_name,
+            webhook: given,
+            secret,
+            make_secret,
+            forget_secrets,
+            secret_headers,
+        } = message;
+        let wanted = named(&call, &vault_name, &webhook_name).await?;
         let given = given.ok_or_else(|| Error::field("webhook", "It is required."))?;
-        let wanted = named(&call, &given.vault_name, &given.webhook_name).await?;
         let input = WebhookInput {
             receiver: Receiver {
                 url: given.url,

@@ -13,6 +13,7 @@ use certmint::proto::v1::renewal_service_client::RenewalServiceClient;
 use certmint::proto::v1::revoke_certificate_request::Which;
 use certmint::proto::v1::secret_service_client::SecretServiceClient;
 use certmint::proto::v1::vault_service_client::VaultServiceClient;
+use certmint::proto::v1::webhook_service_client::WebhookServiceClient;
 use certmint::proto::v1::*;
 use std::process::Command;
 
@@ -30,6 +31,7 @@ pub(crate) async fn everything(server: &Server) {
     issuers(server).await;
     authorities(server).await;
     rights(server).await;
+    webhooks(server).await;
     secrets_and_keys(server).await;
 }
 
@@ -223,6 +225,21 @@ async fn rights(server: &Server) {
     let mut client = MasterKeyServiceClient::new(server.channel(ADMIN));
     client.reseal(ResealRequest::default()).await.unwrap();
     client.stop_reseal(StopResealRequest {}).await.unwrap();
+}
+
+/// A receiver at which nobody listens is as good as another.
+async fn webhooks(server: &Server) {
+    let mut client = WebhookServiceClient::new(server.channel(ADMIN));
+    let webhook_name = || "hooks".to_owned();
+    let webhook = Some(Webhook { url: "http://127.0.0.1:1/".into(), ..Default::default() });
+    let set = SetWebhookRequest { webhook_name: webhook_name(), webhook, ..Default::default() };
+    client.set_webhook(set).await.unwrap();
+    let test = TestWebhookRequest { webhook_name: webhook_name(), ..Default::default() };
+    assert!(!client.test_webhook(test).await.unwrap().into_inner().taken);
+    client.pause_webhook(PauseWebhookRequest { webhook_name: webhook_name(), ..Default::default() }).await.unwrap();
+    client.resume_webhook(ResumeWebhookRequest { webhook_name: webhook_name(), ..Default::default() }).await.unwrap();
+    client.redeliver(RedeliverRequest { webhook_name: webhook_name(), ..Default::default() }).await.unwrap();
+    client.delete_webhook(DeleteWebhookRequest { webhook_name: webhook_name(), ..Default::default() }).await.unwrap();
 }
 
 async fn secrets_and_keys(server: &Server) {
