@@ -5,16 +5,16 @@ use tokio::process::Child;
 
 /// The group of a program that was started as the first of one (`process_group(0)`). All of it is killed where this is
 /// dropped before the program has ended.
-pub struct ProcessGroup(Option<u32>);
+pub(crate) struct ProcessGroup(Option<u32>);
 
 impl ProcessGroup {
     /// That of a program that was just started.
-    pub fn of(child: &Child) -> Self {
+    pub(crate) fn of(child: &Child) -> Self {
         Self(child.id())
     }
 
     /// What it left running, such as a daemon, goes on.
-    pub fn has_ended(mut self) {
+    pub(crate) fn has_ended(mut self) {
         self.0 = None;
     }
 }

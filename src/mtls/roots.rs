@@ -122,9 +122,6 @@ fn parse(text: &[u8]) -> Result<Vec<(CertificateDer<'static>, Timestamp)>, Strin
     Ok(cas)
 }
 
-/// What verifies client certificates, and until when it is what the CAs say.
-type Verifier = (Arc<dyn ClientCertVerifier>, Timestamp);
-
 /// `None` where all CAs have ended.
 fn verifier(cas: &[(CertificateDer<'static>, Timestamp)], now: Timestamp) -> Result<Option<Verifier>, String> {
     let mut store = RootCertStore::empty();
