@@ -5,7 +5,7 @@ use super::certificates::{open, page_size};
 use super::issuers::count;
 use super::policy::time;
 use crate::domain::webhook::{Envelope, Receiver};
-use crate::domain::{Delivery, Error, EventId, Result, Webhook, WebhookName};
+use crate::domain::{Delivery, Error, EventId, Result, VaultName, Webhook, WebhookName};
 use crate::proto::v1;
 use crate::service::{Deliveries, Permit, Service, WebhookInput, WebhookRef, Webhooks, WebhooksOf};
 use tonic::Request;
@@ -59,9 +59,16 @@ fn envelope(number: i32) -> Result<Envelope> {
     }
 }
 
+/// The vault that a message names, where the caller may see the events of all its certificates.
+async fn every_name(call: &Call, vault: &str) -> Result<VaultName> {
+    let wanted = WebhooksOf(call.vault(vault).await?);
+    call.precheck(&wanted)?;
+    Ok(wanted.0)
+}
+
 /// The webhook that a message names, where the caller may.
 async fn named(call: &Call, vault: &str, name: &str) -> Result<Permit<WebhookRef>> {
-    let vault = call.vault_alone(vault).await?;
+    let vault = every_name(call, vault).await?;
     let name = of_field("webhook_name", WebhookName::parse(name))?;
     call.note(|record| name.as_str().clone_into(&mut record.name));
     call.permit(WebhookRef { vault, name }).await
@@ -111,7 +118,7 @@ impl WebhookCalls {
 
     pub(super) async fn list(&self, request: Request<v1::ListWebhooksRequest>) -> Result<v1::ListWebhooksResponse> {
         let (call, v1::ListWebhooksRequest { vault_name, page_size: size, page_token }) = open(request)?;
-        let vault = call.vault_alone(&vault_name).await?;
+        let vault = every_name(&call, &vault_name).await?;
         let size = page_size(size)?;
         let page = self.webhooks().list(call.permit(WebhooksOf(vault)).await?, size, &page_token).await?;
         Ok(v1::ListWebhooksResponse {
