@@ -21,6 +21,9 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// Most CAs of a file.
 const MAX_ROOTS: usize = 100;
 
+/// Why a certificate is not accepted, and more of it for the log.
+type Refused = (Cause, String);
+
 /// Verifies by the CAs that have not ended, until the first of them does.
 type Verifier = (Arc<dyn ClientCertVerifier>, Timestamp);
 
@@ -71,12 +74,13 @@ impl Roots {
 
     /// Whether a CA of the file vouches for the leaf, for a client and now. Until when that holds, where no certificate
     /// that was shown ends before.
-    pub(super) fn verify(&self, chain: &[CertificateDer<'static>], now: Timestamp) -> Result<Timestamp, Cause> {
-        let (leaf, others) = chain.split_first().ok_or(Cause::Malformed)?;
-        let (verifier, until) = self.verifier(now).ok_or(Cause::UnknownIssuer)?;
+    pub(super) fn verify(&self, chain: &[CertificateDer<'static>], now: Timestamp) -> Result<Timestamp, Refused> {
+        let (leaf, others) = chain.split_first().ok_or((Cause::Malformed, String::new()))?;
+        let (verifier, until) =
+            self.verifier(now).ok_or_else(|| (Cause::UnknownIssuer, "all CAs have ended".to_owned()))?;
         let seconds = u64::try_from(now.seconds()).unwrap_or(0);
         let at = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-        verifier.verify_client_cert(leaf, others, at).map_err(|error| Cause::of(&error))?;
+        verifier.verify_client_cert(leaf, others, at).map_err(|error| (Cause::of(&error), error.to_string()))?;
         Ok(until)
     }
 

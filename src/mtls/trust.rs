@@ -175,8 +175,7 @@ impl ClientTrust {
         });
         let mut last = None;
         for entry in entries {
-            let checked = entry.roots.verify(&shown.chain, now).map_err(|cause| (cause, String::new()));
-            let named = checked.and_then(|until| Ok((until, entry.principal(&leaf)?)));
+            let named = entry.roots.verify(&shown.chain, now).and_then(|until| Ok((until, entry.principal(&leaf)?)));
             let (until, principal) = match named {
                 Ok(named) => named,
                 // A CA that knows it says more than those that do not.

@@ -176,6 +176,7 @@ fn every_metric_that_the_documents_name_exists() {
     metrics.operations.seen(seen);
     metrics.set_refused(1, 1, [("creations", 1)]);
     metrics.set_issuers_of_tokens(&[certmint::metrics::IssuerKeys::default()], &[("corp", "audience", 1)]);
+    metrics.set_client_certificates(&[("spiffe:corp.example".to_owned(), "accepted", 1)]);
     metrics.operations.ca("issued");
     metrics.operations.authorities.set(&[certmint::metrics::AuthorityLevel {
         state: "active",

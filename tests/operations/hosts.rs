@@ -1,6 +1,6 @@
 //! Hosts, headers and encodings outside development mode, on both APIs; the hosts of the operators' port.
 
-use crate::clients::{CREATE, admin_as, connect_h2, rest, talk};
+use crate::clients::{CREATE, admin_as, connect_h2, rest, talk, until};
 use crate::server::{ALICE, Place, Server};
 use bytes::Bytes;
 use http::Request;
@@ -122,6 +122,9 @@ async fn an_encoded_body_is_refused_on_both_apis_and_the_identity_is_not() {
 async fn the_operators_port_is_not_read_under_a_name_of_others() {
     let place = Place::new("base_domain = 'cm.test'");
     let server = place.start();
+    // The address is announced a moment before the server is ready.
+    until("the server is ready", async || admin_as(&server, "localhost", "/readyz").await.starts_with("HTTP/1.1 200"))
+        .await;
     for path in ["/metrics", "/livez", "/readyz", "/openapi.json"] {
         for host in ["evil.example", "evil.example:9443", "127.0.0.1.evil.example"] {
             let answer = admin_as(&server, host, path).await;
