@@ -8,8 +8,8 @@ use std::path::PathBuf;
 const MAX_METHODS: usize = 30;
 const MAX_FIELDS: usize = 10;
 
-/// What is wider: plain data whose members are those of a stored, wire or file form, and the counters of the metrics. The
-/// numbers may only become smaller.
+/// What is wider: plain data whose members are those of a stored, wire or file form, and the counters of the metrics. A
+/// number rises only where such a form gets a member.
 const WIDE_DATA: &[(&str, usize)] = &[
     ("AgentConfig", 14),
     ("Certificate", 16),

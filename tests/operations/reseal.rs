@@ -107,6 +107,9 @@ async fn a_key_is_left_behind_over_kill_9_while_callers_go_on() {
     .await;
     let work = status(&server, &place)["reseal"].clone();
     server.signal(Signal::KILL);
+    let mut killed = server;
+    // The next one needs its lock.
+    assert_eq!(killed.ended().await, None);
     assert_eq!(work["state"], "RUNNING", "too quick to be killed in the middle: {work}");
 
     let server = place.start();
