@@ -191,6 +191,7 @@ fn every_metric_that_the_documents_name_exists() {
     metrics.operations.renewals.count("begun", "lifetime");
     let master_keys = certmint::metrics::MasterKeyLevel { records: vec![("k1".into(), 1)], ..Default::default() };
     metrics.operations.master_keys.set(&master_keys);
+    metrics.operations.webhooks.sent("taken", Duration::ZERO);
     metrics.operations.published("crl", 200);
     metrics.operations.ocsp("good");
     let text = metrics.text();
